@@ -1,0 +1,2 @@
+//! The `dataforge` command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Ids, units, specs, datasets, proofs, Merkle trees, canonical encoding and every limit.

@@ -1,0 +1,1 @@
+//! Runs graphs in ONNX Runtime: sessions, known-answer test, training, evaluation, state commitments.

@@ -1,0 +1,1 @@
+//! Tensor graphs with exact semantics: model families, autodiff, the optimiser, lowering to ONNX.

@@ -1,0 +1,1 @@
+//! The real world: artifact cache, spec store, public datasets.

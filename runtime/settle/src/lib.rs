@@ -1,0 +1,1 @@
+//! Integer settlement of an epoch.

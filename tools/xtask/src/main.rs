@@ -1,0 +1,2 @@
+//! The single door for chores: `cargo xtask`.
+fn main() {}

@@ -1,2 +1,44 @@
-//! The single door for chores: `cargo xtask`.
-fn main() {}
+//! The single door for chores: `cargo xtask <command>`.
+//!
+//! Each command lives in its own module and returns an error that says what to mend. This crate is
+//! for people who change the repository; nothing that a validator, auditor or miner runs is here.
+
+mod ci;
+mod sh;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Chores of the repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run every check that the tests do not: formatting, lints, docs, dependencies, tidiness,
+    /// kernels.
+    Ci,
+    /// Check what the compiler does not: layout, file sizes, module docs, leftovers.
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let done = match Args::parse().command {
+        Command::Ci => ci::run(),
+        Command::Tidy => tidy::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        // Not by returning the error: that would print a backtrace about a fault in the tree.
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

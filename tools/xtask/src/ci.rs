@@ -1,0 +1,95 @@
+//! `cargo xtask ci`: every check that the tests do not make.
+//!
+//! All checks run even after one has failed, so that one run shows everything there is to mend.
+//! The tests are not run here: `.ci/run` runs them first.
+
+use anyhow::bail;
+
+use crate::{sh, tidy};
+
+type Check = (&'static str, fn() -> anyhow::Result<()>);
+
+/// In this order: the quickest answer first.
+const CHECKS: &[Check] = &[
+    ("tidy", tidy::run),
+    ("fmt", fmt),
+    ("clippy", clippy),
+    ("doc", doc),
+    ("deny", deny),
+];
+
+pub(crate) fn run() -> anyhow::Result<()> {
+    let mut failed = Vec::new();
+    for (name, check) in CHECKS {
+        eprintln!("== {name}");
+        if let Err(error) = check() {
+            eprintln!("{error:#}");
+            failed.push(*name);
+        }
+    }
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join(", "));
+    }
+    eprintln!("== all {} checks passed", CHECKS.len());
+    Ok(())
+}
+
+fn fmt() -> anyhow::Result<()> {
+    sh::cargo(&["fmt", "--all", "--check"], &[])?;
+    // The guests are a workspace of their own.
+    sh::cargo(
+        &[
+            "fmt",
+            "--all",
+            "--check",
+            "--manifest-path",
+            "guest-kernels/Cargo.toml",
+        ],
+        &[],
+    )
+}
+
+fn clippy() -> anyhow::Result<()> {
+    // `-D warnings` goes after `--` rather than into RUSTFLAGS, which would rebuild every
+    // dependency and fail on a warning that is not ours.
+    sh::cargo(
+        &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--",
+            "-D",
+            "warnings",
+        ],
+        &[],
+    )
+}
+
+fn doc() -> anyhow::Result<()> {
+    sh::cargo(
+        &[
+            "doc",
+            "--workspace",
+            "--no-deps",
+            "--document-private-items",
+            "--locked",
+        ],
+        &[("RUSTDOCFLAGS", "-D warnings")],
+    )
+}
+
+fn deny() -> anyhow::Result<()> {
+    sh::cargo(
+        &[
+            "deny",
+            "--workspace",
+            "--locked",
+            "check",
+            "licenses",
+            "bans",
+            "sources",
+        ],
+        &[],
+    )
+}

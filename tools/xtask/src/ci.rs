@@ -10,13 +10,8 @@ use crate::{sh, tidy};
 type Check = (&'static str, fn() -> anyhow::Result<()>);
 
 /// In this order: the quickest answer first.
-const CHECKS: &[Check] = &[
-    ("tidy", tidy::run),
-    ("fmt", fmt),
-    ("clippy", clippy),
-    ("doc", doc),
-    ("deny", deny),
-];
+const CHECKS: &[Check] =
+    &[("tidy", tidy::run), ("fmt", fmt), ("clippy", clippy), ("doc", doc), ("deny", deny)];
 
 pub(crate) fn run() -> anyhow::Result<()> {
     let mut failed = Vec::new();
@@ -37,59 +32,22 @@ pub(crate) fn run() -> anyhow::Result<()> {
 fn fmt() -> anyhow::Result<()> {
     sh::cargo(&["fmt", "--all", "--check"], &[])?;
     // The guests are a workspace of their own.
-    sh::cargo(
-        &[
-            "fmt",
-            "--all",
-            "--check",
-            "--manifest-path",
-            "guest-kernels/Cargo.toml",
-        ],
-        &[],
-    )
+    sh::cargo(&["fmt", "--all", "--check", "--manifest-path", "guest-kernels/Cargo.toml"], &[])
 }
 
 fn clippy() -> anyhow::Result<()> {
     // `-D warnings` goes after `--` rather than into RUSTFLAGS, which would rebuild every
     // dependency and fail on a warning that is not ours.
-    sh::cargo(
-        &[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--locked",
-            "--",
-            "-D",
-            "warnings",
-        ],
-        &[],
-    )
+    sh::cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"], &[])
 }
 
 fn doc() -> anyhow::Result<()> {
     sh::cargo(
-        &[
-            "doc",
-            "--workspace",
-            "--no-deps",
-            "--document-private-items",
-            "--locked",
-        ],
+        &["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"],
         &[("RUSTDOCFLAGS", "-D warnings")],
     )
 }
 
 fn deny() -> anyhow::Result<()> {
-    sh::cargo(
-        &[
-            "deny",
-            "--workspace",
-            "--locked",
-            "check",
-            "licenses",
-            "bans",
-            "sources",
-        ],
-        &[],
-    )
+    sh::cargo(&["deny", "--workspace", "--locked", "check", "licenses", "bans", "sources"], &[])
 }

@@ -21,20 +21,14 @@ struct Fault {
 
 impl Fault {
     fn new(place: impl Into<String>, what: impl Into<String>) -> Self {
-        Self {
-            place: place.into(),
-            what: what.into(),
-        }
+        Self { place: place.into(), what: what.into() }
     }
 }
 
 pub(crate) fn run() -> anyhow::Result<()> {
     let root = sh::root();
     let mut faults = layout::check(&root)?;
-    for path in files(&root)?
-        .iter()
-        .filter(|path| path.extension().is_some_and(|e| e == "rs"))
-    {
+    for path in files(&root)?.iter().filter(|path| path.extension().is_some_and(|e| e == "rs")) {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read {}", path.display()))?;
         let place = relative(&root, path);
@@ -93,9 +87,6 @@ fn entries(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 /// The path below `root`, with `/` on every platform.
 fn relative(root: &Path, path: &Path) -> String {
     let below = path.strip_prefix(root).unwrap_or(path);
-    let parts: Vec<_> = below
-        .components()
-        .map(|part| part.as_os_str().to_string_lossy())
-        .collect();
+    let parts: Vec<_> = below.components().map(|part| part.as_os_str().to_string_lossy()).collect();
     parts.join("/")
 }

@@ -27,10 +27,7 @@ const PINNED_KERNELS: &str = "kernels";
 
 /// Refuses unknown and missing entries at the top, and versions of a spec without both files.
 pub(super) fn check(root: &Path) -> anyhow::Result<Vec<Fault>> {
-    let present: Vec<String> = entries(root)?
-        .iter()
-        .map(|path| relative(root, path))
-        .collect();
+    let present: Vec<String> = entries(root)?.iter().map(|path| relative(root, path)).collect();
     let mut faults = top(&present);
     faults.extend(eval_specs(root)?);
     Ok(faults)
@@ -60,23 +57,14 @@ fn eval_specs(root: &Path) -> anyhow::Result<Vec<Fault>> {
         if spec.is_file() || spec.ends_with(PINNED_KERNELS) {
             continue;
         }
-        let versions: Vec<_> = entries(&spec)?
-            .into_iter()
-            .filter(|path| path.is_dir())
-            .collect();
+        let versions: Vec<_> = entries(&spec)?.into_iter().filter(|path| path.is_dir()).collect();
         if versions.is_empty() {
-            faults.push(Fault::new(
-                relative(root, &spec),
-                "a spec without a version",
-            ));
+            faults.push(Fault::new(relative(root, &spec), "a spec without a version"));
         }
         for version in versions {
             for file in ["spec.toml", "spec.lock"] {
                 if !version.join(file).is_file() {
-                    faults.push(Fault::new(
-                        relative(root, &version),
-                        format!("lacks {file}"),
-                    ));
+                    faults.push(Fault::new(relative(root, &version), format!("lacks {file}")));
                 }
             }
         }

@@ -15,12 +15,8 @@ const COLUMNS_MAX: usize = 100;
 const HEADER_LINES: usize = 5;
 
 /// What must not be committed. Written in two pieces, so that this file passes its own check.
-const LEFTOVERS: &[&str] = &[
-    concat!("todo", "!("),
-    concat!("dbg", "!("),
-    concat!("FIX", "ME"),
-    concat!("X", "XX:"),
-];
+const LEFTOVERS: &[&str] =
+    &[concat!("todo", "!("), concat!("dbg", "!("), concat!("FIX", "ME"), concat!("X", "XX:")];
 
 /// The number of lines, where it is more than usual.
 pub(super) fn large(text: &str) -> Option<usize> {
@@ -32,18 +28,12 @@ pub(super) fn large(text: &str) -> Option<usize> {
 pub(super) fn check(place: &str, text: &str) -> Vec<Fault> {
     let mut faults = Vec::new();
     if !opens_with_docs(text) {
-        faults.push(Fault::new(
-            place,
-            "must open with `//!`: what it is for, and what it is not",
-        ));
+        faults.push(Fault::new(place, "must open with `//!`: what it is for, and what it is not"));
     }
     let sized = !generated(text);
     let lines = text.lines().count();
     if sized && lines > LINES_MAX {
-        faults.push(Fault::new(
-            place,
-            format!("has {lines} lines; the limit is {LINES_MAX}"),
-        ));
+        faults.push(Fault::new(place, format!("has {lines} lines; the limit is {LINES_MAX}")));
     }
     for (index, line) in text.lines().enumerate() {
         let place = format!("{place}:{}", index + 1);
@@ -52,27 +42,19 @@ pub(super) fn check(place: &str, text: &str) -> Vec<Fault> {
         }
         // An address cannot be broken over two lines.
         if sized && line.chars().count() > COLUMNS_MAX && !line.contains("://") {
-            faults.push(Fault::new(
-                &place,
-                format!("is longer than {COLUMNS_MAX} columns"),
-            ));
+            faults.push(Fault::new(&place, format!("is longer than {COLUMNS_MAX} columns")));
         }
     }
     faults
 }
 
 fn opens_with_docs(text: &str) -> bool {
-    let first = text
-        .lines()
-        .find(|line| !line.trim().is_empty())
-        .unwrap_or_default();
+    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     first.starts_with("//!") || first.starts_with("#!") || generated(text)
 }
 
 fn generated(text: &str) -> bool {
-    text.lines()
-        .take(HEADER_LINES)
-        .any(|line| line.contains(concat!("@", "generated")))
+    text.lines().take(HEADER_LINES).any(|line| line.contains(concat!("@", "generated")))
 }
 
 #[cfg(test)]
@@ -98,24 +80,15 @@ mod tests {
 
     #[test]
     fn leftovers_are_refused() {
-        check_one(
-            concat!("//! Docs.\nfn f() { to", "do!() }\n"),
-            Some("left over"),
-        );
-        check_one(
-            concat!("//! Docs.\n// FIX", "ME later\n"),
-            Some("left over"),
-        );
+        check_one(concat!("//! Docs.\nfn f() { to", "do!() }\n"), Some("left over"));
+        check_one(concat!("//! Docs.\n// FIX", "ME later\n"), Some("left over"));
     }
 
     #[test]
     fn size_is_bounded_unless_a_program_wrote_the_file() {
         let long = format!("//! Docs.\n{}", "//\n".repeat(LINES_MAX));
         check_one(&long, Some("the limit"));
-        check_one(
-            &format!("// {} by x\n{long}", concat!("@", "generated")),
-            None,
-        );
+        check_one(&format!("// {} by x\n{long}", concat!("@", "generated")), None);
         let wide = format!("//! Docs.\n// {}\n", "x".repeat(COLUMNS_MAX));
         check_one(&wide, Some("columns"));
     }
@@ -123,9 +96,6 @@ mod tests {
     #[test]
     fn a_large_file_is_listed() {
         assert_eq!(large(&"//!\n".repeat(LINES_USUAL)), None);
-        assert_eq!(
-            large(&"//!\n".repeat(LINES_USUAL + 1)),
-            Some(LINES_USUAL + 1)
-        );
+        assert_eq!(large(&"//!\n".repeat(LINES_USUAL + 1)), Some(LINES_USUAL + 1));
     }
 }

@@ -1,0 +1,112 @@
+//! Every command in the README is run by a test, and the table below says by which one.
+//!
+//! The commands are not run from here: a test elsewhere runs each with its own inputs and looks at
+//! the answer. This module holds the README, the table and the suite together, so that none of the
+//! three can change alone.
+
+use std::fs;
+
+use dataforge_tests::root;
+
+/// What runs a command of the README.
+#[derive(Debug, Clone, Copy)]
+enum RunBy {
+    /// It is how this suite is started.
+    Itself,
+    /// A test of this suite, as `module::function`.
+    #[allow(dead_code, reason = "used as soon as the README shows a command of the program")]
+    Test(&'static str),
+}
+
+/// Each command of the README, continuation lines joined, with what runs it.
+const COMMANDS: &[(&str, RunBy)] = &[("cargo test --workspace", RunBy::Itself)];
+
+#[test]
+fn every_command_of_the_readme_is_run_by_a_test() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let shown = commands(&readme);
+    let missing: Vec<_> =
+        shown.iter().filter(|shown| !COMMANDS.iter().any(|(known, _)| known == shown)).collect();
+    assert!(missing.is_empty(), "no test runs these commands of README.md: {missing:#?}");
+    let stale: Vec<_> =
+        COMMANDS.iter().filter(|(known, _)| !shown.iter().any(|shown| shown == known)).collect();
+    assert!(stale.is_empty(), "README.md does not show these commands: {stale:#?}");
+}
+
+#[test]
+fn every_test_in_the_table_exists_and_is_run() {
+    for (command, run_by) in COMMANDS {
+        let RunBy::Test(path) = run_by else { continue };
+        let (module, function) = path.split_once("::").unwrap();
+        let source = fs::read_to_string(root().join(format!("tests/suite/{module}.rs")))
+            .unwrap_or_else(|error| panic!("`{command}` is said to be run by {path}: {error}"));
+        assert!(
+            has_test(&source, function),
+            "`{command}` is said to be run by {path}: no such test"
+        );
+    }
+}
+
+#[test]
+fn commands_are_read_from_shell_blocks_only() {
+    let readme = "\
+Text.
+
+```sh
+# A comment.
+$ dataforge demo
+dataforge evaluate a.jsonl \\
+    --spec date
+```
+
+```text
+not a command
+```
+";
+    assert_eq!(commands(readme), ["dataforge demo", "dataforge evaluate a.jsonl --spec date"]);
+}
+
+#[test]
+fn an_ignored_test_runs_nothing() {
+    assert!(has_test("#[test]\nfn a() {\n", "a"));
+    assert!(!has_test("#[test]\n#[ignore]\nfn a() {\n", "a"));
+    assert!(!has_test("fn a() {\n", "a"));
+    assert!(!has_test("#[test]\nfn ab() {\n", "a"));
+}
+
+/// The commands in the ```` ```sh ```` blocks of a Markdown text, one per entry.
+fn commands(markdown: &str) -> Vec<String> {
+    let mut commands = Vec::new();
+    let mut shell = false;
+    let mut open = String::new();
+    for line in markdown.lines().map(str::trim) {
+        if let Some(language) = line.strip_prefix("```") {
+            shell = language == "sh";
+            continue;
+        }
+        if !shell || line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let line = line.strip_prefix("$ ").unwrap_or(line);
+        if let Some(part) = line.strip_suffix('\\') {
+            open.push_str(part.trim_end());
+            open.push(' ');
+        } else {
+            open.push_str(line);
+            commands.push(std::mem::take(&mut open));
+        }
+    }
+    commands
+}
+
+/// Whether this source has the function as a test that is not ignored.
+fn has_test(source: &str, function: &str) -> bool {
+    let signature = format!("fn {function}()");
+    let lines: Vec<&str> = source.lines().map(str::trim).collect();
+    let Some(at) = lines.iter().position(|line| line.starts_with(&signature)) else {
+        return false;
+    };
+    let attributes: Vec<&str> =
+        lines[..at].iter().rev().take_while(|line| line.starts_with("#[")).copied().collect();
+    attributes.contains(&"#[test]") && !attributes.iter().any(|line| line.starts_with("#[ignore"))
+}

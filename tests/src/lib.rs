@@ -5,4 +5,4 @@
 
 mod program;
 
-pub use program::{dataforge, root};
+pub use program::{dataforge, dataforge_on, root};

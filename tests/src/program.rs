@@ -22,10 +22,32 @@ pub fn root() -> &'static Path {
 /// Where the binary does not build.
 #[must_use]
 pub fn dataforge() -> Command {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    let mut command = Command::new(BINARY.get_or_init(build));
+    prepared(Command::new(binary()))
+}
+
+/// As [`dataforge`], on an emulated x86-64 CPU of this model (`qemu-x86_64 -cpu help` lists them).
+///
+/// Emulation is slow and its program may be missing: a test that uses this is
+/// `#[ignore = "needs qemu-x86_64"]`, and `.ci/run` runs it.
+///
+/// # Panics
+///
+/// Where the binary does not build.
+#[must_use]
+pub fn dataforge_on(cpu: &str) -> Command {
+    let mut command = Command::new("qemu-x86_64");
+    command.args(["-cpu", cpu]).arg(binary());
+    prepared(command)
+}
+
+fn prepared(mut command: Command) -> Command {
     command.current_dir(root()).stdin(Stdio::null()).env_remove("RUST_LOG");
     command
+}
+
+fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(build)
 }
 
 /// Builds the binary next to the running test binary and returns its path.

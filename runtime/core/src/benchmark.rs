@@ -1,0 +1,127 @@
+//! The hidden rows of an epoch: multiple-choice questions committed by Merkle root, and their file format.
+//!
+//! A benchmark file is JSON Lines written by the validator's own curator; it crosses a trust boundary
+//! only as bytes that must hash to the committed root, so parsing it is left to the crates that do I/O.
+
+use crate::codec;
+use crate::hash::BenchmarkRoot;
+use crate::limits::CANDIDATES_MAX;
+use crate::merkle;
+use serde::{Deserialize, Serialize};
+
+/// One hidden question with its frozen candidates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BenchmarkRow {
+    /// What the model is shown.
+    pub input: String,
+    /// The right output and the wrong ones, distinct, in frozen order.
+    pub candidates: Vec<String>,
+    /// Index of the right one.
+    pub answer: u32,
+}
+
+/// Why a benchmark is not the one that a spec commits to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BenchmarkError {
+    /// A row has too few or too many candidates, repeats one, or its answer is not among them.
+    #[error("benchmark row {row}: {reason}")]
+    BadRow {
+        /// Counted from 1.
+        row: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The rows hash to another root than the committed one.
+    #[error("the benchmark's root is {found}, but the spec commits to {committed}")]
+    WrongRoot {
+        /// Root of the rows given.
+        found: BenchmarkRoot,
+        /// Root in the spec.
+        committed: BenchmarkRoot,
+    },
+}
+
+/// Byte format: RFC 9162 Merkle root whose leaf i is the canonical encoding of row i (postcard: input,
+/// number of candidates, each candidate, answer).
+#[must_use]
+pub fn benchmark_root(rows: &[BenchmarkRow]) -> BenchmarkRoot {
+    let hashes: Vec<_> = rows.iter().map(|row| merkle::leaf_hash(&codec::encode(row))).collect();
+    merkle::root_of_hashes(&hashes)
+}
+
+/// Rows that are well formed and hash to the committed root.
+#[derive(Debug, Clone)]
+pub struct Benchmark {
+    rows: Vec<BenchmarkRow>,
+    root: BenchmarkRoot,
+}
+
+impl Benchmark {
+    /// Checks each row's shape and the root.
+    ///
+    /// # Errors
+    /// [`BenchmarkError`] naming the first bad row, or both roots when they differ.
+    pub fn open(
+        rows: Vec<BenchmarkRow>,
+        candidates: u32,
+        committed: BenchmarkRoot,
+    ) -> Result<Self, BenchmarkError> {
+        for (number, row) in (1..).zip(&rows) {
+            check_row(row, candidates)
+                .map_err(|reason| BenchmarkError::BadRow { row: number, reason })?;
+        }
+        let found = benchmark_root(&rows);
+        if found != committed {
+            return Err(BenchmarkError::WrongRoot { found, committed });
+        }
+        Ok(Self { rows, root: found })
+    }
+
+    /// The rows in committed order.
+    #[must_use]
+    pub fn rows(&self) -> &[BenchmarkRow] {
+        &self.rows
+    }
+
+    /// The commitment.
+    #[must_use]
+    pub fn root(&self) -> BenchmarkRoot {
+        self.root
+    }
+}
+
+fn check_row(row: &BenchmarkRow, candidates: u32) -> Result<(), String> {
+    let count = row.candidates.len();
+    if count > CANDIDATES_MAX || u32::try_from(count) != Ok(candidates) {
+        return Err(format!("{count} candidates, the spec says {candidates}"));
+    }
+    if row.answer >= candidates {
+        return Err(format!("answer {} is not one of {count} candidates", row.answer));
+    }
+    let distinct: std::collections::BTreeSet<_> = row.candidates.iter().collect();
+    if distinct.len() != count {
+        return Err("a candidate is repeated".into());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(answer: u32) -> BenchmarkRow {
+        BenchmarkRow { input: "q".into(), candidates: vec!["a".into(), "b".into()], answer }
+    }
+
+    #[test]
+    fn opens_only_what_was_committed() {
+        let root = benchmark_root(&[row(0), row(1)]);
+        assert_eq!(Benchmark::open(vec![row(0), row(1)], 2, root).unwrap().root(), root);
+        let swapped = Benchmark::open(vec![row(1), row(0)], 2, root);
+        assert!(matches!(swapped, Err(BenchmarkError::WrongRoot { .. })));
+        let bad = Benchmark::open(vec![row(0), row(2)], 2, root);
+        assert!(matches!(bad, Err(BenchmarkError::BadRow { row: 2, .. })));
+    }
+}

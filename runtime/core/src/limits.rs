@@ -1,0 +1,38 @@
+//! Every limit on data that crosses a trust boundary: unit, reason, and what happens at it.
+//!
+//! A spec may be stricter than these, never laxer.
+
+use crate::units::Bytes;
+
+/// A dataset file. Larger files are refused before they are read, so that a host never holds more
+/// than this of a stranger's bytes. Bad input naming the file.
+pub const DATASET_BYTES_MAX: Bytes = Bytes(64 * 1024 * 1024);
+
+/// One line of a dataset. A longer line is refused with its row number without being buffered whole.
+pub const LINE_BYTES_MAX: Bytes = Bytes(256 * 1024);
+
+/// Rows of a dataset. More are refused while splitting, before any kernel runs.
+pub const ROWS_MAX: u32 = 1_000_000;
+
+/// Faulty rows kept in a check report. Further ones are counted, not kept, so that a hostile file
+/// cannot grow the report beyond a few hundred kilobytes.
+pub const REPORTED_FAULTS_MAX: usize = 100;
+
+/// A `spec.toml`, `spec.lock` or row schema. Larger files are refused as bad input.
+pub const SPEC_BYTES_MAX: Bytes = Bytes(256 * 1024);
+
+/// A benchmark file. Larger files are refused as bad input.
+pub const BENCHMARK_BYTES_MAX: Bytes = Bytes(64 * 1024 * 1024);
+
+/// Candidates of one benchmark row: enough for any multiple-choice set, few enough that scoring one
+/// row is bounded.
+pub const CANDIDATES_MAX: usize = 64;
+
+/// A score proof on disk. One million steps fit; a larger file is refused before decoding.
+pub const PROOF_BYTES_MAX: Bytes = Bytes(128 * 1024 * 1024);
+
+/// Training steps of one run. A spec and a dataset that ask for more are refused.
+pub const STEPS_MAX: u32 = 1_000_000;
+
+/// Tokens of one training row or one benchmark candidate with its prompt.
+pub const SEQUENCE_TOKENS_MAX: u32 = 8_192;

@@ -1,0 +1,422 @@
+//! Eval specs: the immutable TOML file, its lock, and the id that everything downstream refers to.
+//!
+//! Parsing is strict: an unknown key, a zero where a count is needed or a shape that does not divide is
+//! refused with the key's name. Reading files and comparing digests is the node crate's work.
+
+use crate::codec;
+use crate::hash::{BenchmarkRoot, FileDigest, SpecId, tagged};
+use crate::limits::{CANDIDATES_MAX, SEQUENCE_TOKENS_MAX, SPEC_BYTES_MAX};
+use crate::plan::BatchShape;
+use crate::units::{Bytes, Fuel, Micro, MicroNats};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::num::{NonZeroU16, NonZeroU32};
+
+/// The spec format that this version reads.
+pub const SPEC_FORMAT: u16 = 1;
+
+/// A spec or its lock is not acceptable.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpecError {
+    /// Larger than [`SPEC_BYTES_MAX`].
+    #[error("larger than {} bytes", SPEC_BYTES_MAX.0)]
+    TooLarge,
+    /// Not TOML, or not the keys and types of the format.
+    #[error("{0}")]
+    Syntax(String),
+    /// A value that the format allows but its meaning does not.
+    #[error("{key}: {reason}")]
+    Value {
+        /// Dotted key.
+        key: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The lock does not pin exactly what the spec names.
+    #[error("spec.lock: {0}")]
+    Lock(String),
+}
+
+/// What a market pays for. Each is a subject that subnets of this kind reward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Domain {
+    /// Financial documents.
+    Finance,
+    /// Medicine and care.
+    Health,
+    /// Law.
+    Legal,
+    /// Customer support.
+    Support,
+    /// Following instructions.
+    Instruction,
+    /// Structured reasoning.
+    Reasoning,
+}
+
+/// What a row is and how many there may be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RowRules {
+    /// File beside the spec with the rows' JSON Schema (draft 2020-12).
+    pub schema: String,
+    /// Top-level string property that the model is shown.
+    pub input: String,
+    /// Top-level string property that it learns to answer.
+    pub output: String,
+    /// Fewest rows accepted.
+    pub count_min: NonZeroU32,
+    /// Most rows accepted.
+    pub count_max: NonZeroU32,
+    /// Longest input or output, in UTF-8 bytes.
+    pub field_bytes_max: NonZeroU32,
+}
+
+/// The guest kernels, by file name without `.wasm` under `eval-specs/kernels/`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kernels {
+    /// Checks rows.
+    pub schema: String,
+    /// Turns text into token ids.
+    pub tokenizer: String,
+}
+
+/// Limits of one kernel call. A call that passes one rejects the submission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KernelLimits {
+    /// Fuel.
+    pub fuel_per_call: Fuel,
+    /// Linear memory.
+    pub memory_bytes_max: Bytes,
+    /// Rows handed to one call.
+    pub rows_per_call: NonZeroU32,
+}
+
+/// The pinned reference model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// Artifact with the weights.
+    pub weights: String,
+    /// Artifact with the Hugging Face `tokenizer.json`.
+    pub tokenizer: String,
+    /// Text that follows a row's input before the output begins.
+    pub after_input: String,
+    /// Text put before an output; belongs to what is learned.
+    pub before_output: String,
+    /// Architecture.
+    pub llama: LlamaShape,
+}
+
+/// Shape of a llama-family decoder: RMSNorm, rotary positions, grouped-query attention, SwiGLU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LlamaShape {
+    /// Token ids.
+    pub vocabulary: NonZeroU32,
+    /// Width of the residual stream.
+    pub width: NonZeroU32,
+    /// Transformer blocks.
+    pub layers: NonZeroU32,
+    /// Query heads; divides the width.
+    pub heads: NonZeroU32,
+    /// Key and value heads; divides the query heads.
+    pub kv_heads: NonZeroU32,
+    /// Width of the feed-forward layer.
+    pub hidden: NonZeroU32,
+    /// Longest sequence the model was made for.
+    pub context: NonZeroU32,
+    /// Base of the rotary angles.
+    pub rope_base: NonZeroU32,
+    /// ε of RMSNorm in 10⁻⁹.
+    pub norm_epsilon_nano: NonZeroU32,
+    /// Whether the output projection is the transposed embedding.
+    pub tied_head: bool,
+}
+
+/// Fine-tuning: AdamW with linear warm-up and linear decay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Passes over the rows.
+    pub epochs: NonZeroU32,
+    /// Rows per step.
+    pub batch_rows: NonZeroU32,
+    /// Positions per row; a row has at most one token more.
+    pub positions: NonZeroU32,
+    /// Peak learning rate.
+    pub learning_rate_micro: Micro,
+    /// Share of the steps that warm up.
+    pub warmup_micro: Micro,
+    /// Learning rate of the last step as a share of the peak.
+    pub final_rate_micro: Micro,
+    /// AdamW β₁.
+    pub beta1_micro: Micro,
+    /// AdamW β₂.
+    pub beta2_micro: Micro,
+    /// AdamW ε in 10⁻⁹.
+    pub epsilon_nano: NonZeroU32,
+    /// Decoupled weight decay.
+    pub weight_decay_micro: Micro,
+    /// Largest global gradient norm; larger gradients are scaled down to it.
+    pub clip_norm_micro: Micro,
+    /// Commit a state root every so many steps.
+    pub state_root_every: NonZeroU32,
+}
+
+impl Recipe {
+    /// The shape of every training batch.
+    #[must_use]
+    pub fn batch_shape(&self) -> BatchShape {
+        BatchShape { rows: self.batch_rows, positions: self.positions }
+    }
+}
+
+/// How arithmetic is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum NumericProfile {
+    /// Exact sums over snapped operands: the same bits everywhere.
+    #[serde(rename = "exact-1")]
+    Exact1,
+}
+
+/// Commitment to the hidden rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BenchmarkCommitment {
+    /// Their Merkle root.
+    pub root: BenchmarkRoot,
+    /// How many there are.
+    pub rows: NonZeroU32,
+    /// Candidates of each.
+    pub candidates: NonZeroU32,
+    /// Name of the public set it was drawn from, when it can be rebuilt by anyone (demonstrations only).
+    pub public_set: Option<String>,
+}
+
+/// What is paid for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", tag = "rule")]
+#[non_exhaustive]
+pub enum ScoreRule {
+    /// `ln K − CL`: how much better than chance the model tells the right candidate from the wrong ones.
+    Choice {
+        /// Lift at or below this earns nothing.
+        margin_micronats: MicroNats,
+    },
+}
+
+impl ScoreRule {
+    /// Lift at or below this earns nothing.
+    #[must_use]
+    pub fn margin(&self) -> MicroNats {
+        match self {
+            Self::Choice { margin_micronats } => *margin_micronats,
+        }
+    }
+}
+
+/// An eval spec. Built by [`Spec::parse`] alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Spec {
+    /// [`SPEC_FORMAT`].
+    pub format: u16,
+    /// Folder name under `eval-specs/`.
+    pub name: String,
+    /// Folder name below that.
+    pub version: NonZeroU16,
+    /// One line for people.
+    pub title: String,
+    /// Subject.
+    pub domain: Domain,
+    /// Numeric profile.
+    pub numerics: NumericProfile,
+    /// Row rules.
+    pub rows: RowRules,
+    /// Kernels.
+    pub kernels: Kernels,
+    /// Kernel limits.
+    pub limits: KernelLimits,
+    /// Reference model.
+    pub model: Model,
+    /// Training recipe.
+    pub training: Recipe,
+    /// Benchmark commitment.
+    pub benchmark: BenchmarkCommitment,
+    /// Score rule.
+    pub score: ScoreRule,
+}
+
+impl Spec {
+    /// Parses and validates `spec.toml`.
+    ///
+    /// # Errors
+    /// [`SpecError`] naming the key and what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, SpecError> {
+        if text.len() as u64 > SPEC_BYTES_MAX.0 {
+            return Err(SpecError::TooLarge);
+        }
+        let spec: Self = toml::from_str(text).map_err(|e| SpecError::Syntax(e.to_string()))?;
+        spec.validate()?;
+        Ok(spec)
+    }
+
+    /// `name@version`, as the command line takes it.
+    #[must_use]
+    pub fn reference(&self) -> String {
+        format!("{}@{}", self.name, self.version)
+    }
+
+    fn validate(&self) -> Result<(), SpecError> {
+        let m = &self.model.llama;
+        let t = &self.training;
+        let head_width = m.width.get().checked_div(m.heads.get()).unwrap_or(0);
+        let checks = [
+            ("format", self.format == SPEC_FORMAT, "this program reads format 1"),
+            ("name", is_name(&self.name), "lower-case letters, digits and dashes, at most 64"),
+            ("rows.schema", is_file_name(&self.rows.schema), "a plain file name"),
+            ("kernels.schema", is_file_name(&self.kernels.schema), "a plain file name"),
+            ("kernels.tokenizer", is_file_name(&self.kernels.tokenizer), "a plain file name"),
+            ("rows.count_max", self.rows.count_max >= self.rows.count_min, "less than count_min"),
+            ("model.llama.heads", divides(m.heads, m.width), "does not divide the width"),
+            ("model.llama.heads", head_width.is_multiple_of(2), "head width must be even"),
+            ("model.llama.kv_heads", divides(m.kv_heads, m.heads), "does not divide the heads"),
+            ("training.positions", t.positions <= m.context, "more than the model's context"),
+            ("training.positions", t.positions.get() <= SEQUENCE_TOKENS_MAX, "over the limit"),
+            ("training.warmup_micro", t.warmup_micro.0 <= 1_000_000, "more than 1"),
+            ("training.final_rate_micro", t.final_rate_micro.0 <= 1_000_000, "more than 1"),
+            ("training.beta1_micro", t.beta1_micro.0 < 1_000_000, "must be below 1"),
+            ("training.beta2_micro", t.beta2_micro.0 < 1_000_000, "must be below 1"),
+            ("training.clip_norm_micro", t.clip_norm_micro.0 > 0, "must be positive"),
+            ("benchmark.candidates", self.benchmark.candidates.get() >= 2, "a choice needs two"),
+            (
+                "benchmark.candidates",
+                self.benchmark.candidates.get() as usize <= CANDIDATES_MAX,
+                "over the limit",
+            ),
+            ("score.margin_micronats", self.score.margin().0 >= 0, "must not be negative"),
+        ];
+        match checks.into_iter().find(|(_, good, _)| !good) {
+            Some((key, _, reason)) => Err(SpecError::Value { key, reason: reason.into() }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    !name.is_empty() && name.len() <= 64 && name.chars().all(allowed)
+}
+
+fn is_file_name(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    !name.is_empty() && name.len() <= 128 && !name.starts_with('.') && name.chars().all(allowed)
+}
+
+fn divides(small: NonZeroU32, large: NonZeroU32) -> bool {
+    large.get().is_multiple_of(small.get())
+}
+
+/// `spec.lock`: the SHA-256 of everything a spec names.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpecLock {
+    /// Files beside the spec, by name.
+    pub files: BTreeMap<String, FileDigest>,
+    /// Kernels, by name.
+    pub kernels: BTreeMap<String, FileDigest>,
+    /// Artifacts, by name in `artifacts.lock`.
+    pub artifacts: BTreeMap<String, FileDigest>,
+}
+
+impl SpecLock {
+    /// Parses `spec.lock`.
+    ///
+    /// # Errors
+    /// [`SpecError::TooLarge`] or [`SpecError::Syntax`].
+    pub fn parse(text: &str) -> Result<Self, SpecError> {
+        if text.len() as u64 > SPEC_BYTES_MAX.0 {
+            return Err(SpecError::TooLarge);
+        }
+        toml::from_str(text).map_err(|e| SpecError::Syntax(format!("spec.lock: {e}")))
+    }
+
+    /// The file's text.
+    ///
+    /// # Errors
+    /// [`SpecError::Syntax`] if TOML cannot express it, which is our bug.
+    pub fn to_toml(&self) -> Result<String, SpecError> {
+        toml::to_string(self).map_err(|e| SpecError::Syntax(e.to_string()))
+    }
+}
+
+/// A spec whose lock pins exactly what it names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PinnedSpec {
+    spec: Spec,
+    lock: SpecLock,
+    id: SpecId,
+}
+
+impl PinnedSpec {
+    /// Joins a spec and its lock.
+    ///
+    /// # Errors
+    /// [`SpecError::Lock`] when the lock lacks something or pins something that the spec does not name.
+    pub fn new(spec: Spec, lock: SpecLock) -> Result<Self, SpecError> {
+        same_names("file", lock.files.keys(), [&spec.rows.schema])?;
+        same_names("kernel", lock.kernels.keys(), [&spec.kernels.schema, &spec.kernels.tokenizer])?;
+        same_names(
+            "artifact",
+            lock.artifacts.keys(),
+            [&spec.model.weights, &spec.model.tokenizer],
+        )?;
+        let id = tagged("dataforge/spec/v1", &codec::encode(&(&spec, &lock)));
+        Ok(Self { spec, lock, id })
+    }
+
+    /// The spec.
+    #[must_use]
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// The lock.
+    #[must_use]
+    pub fn lock(&self) -> &SpecLock {
+        &self.lock
+    }
+
+    /// Byte format: tag `dataforge/spec/v1` over the canonical encoding of spec and lock.
+    #[must_use]
+    pub fn id(&self) -> SpecId {
+        self.id
+    }
+}
+
+fn same_names<'a, const N: usize>(
+    kind: &str,
+    pinned: impl Iterator<Item = &'a String>,
+    named: [&String; N],
+) -> Result<(), SpecError> {
+    let pinned: std::collections::BTreeSet<_> = pinned.collect();
+    let named: std::collections::BTreeSet<_> = named.into_iter().collect();
+    if let Some(missing) = named.difference(&pinned).next() {
+        return Err(SpecError::Lock(format!("{kind} {missing:?} is not pinned")));
+    }
+    match pinned.difference(&named).next() {
+        Some(extra) => Err(SpecError::Lock(format!(
+            "{kind} {extra:?} is pinned, but the spec does not name it"
+        ))),
+        None => Ok(()),
+    }
+}

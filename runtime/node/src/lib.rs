@@ -1,1 +1,21 @@
-//! The real world: artifact cache, spec store, public datasets.
+//! The real world: where files live, the artifact cache, public data sets, and the demo's data.
+//!
+//! Everything that touches the disk, the network or another process is here, so that the crates
+//! below stay pure. This crate takes no decision about a score: it brings bytes in, checks them
+//! against their pins, and writes results out.
+//!
+//! - [`home`]: the folder everything is kept under
+//! - [`fs`]: bounded reads, atomic writes
+//! - [`artifacts`]: what is pinned in `artifacts.lock`, fetched once and verified on every use
+//! - [`public_sets`]: public data sets, parsed into rows
+//! - [`demo_data`]: the demo's submissions and hidden benchmark, built from a public set
+
+pub mod artifacts;
+pub mod demo_data;
+mod error;
+pub mod fs;
+pub mod home;
+pub mod public_sets;
+
+pub use error::NodeError;
+pub use home::Home;

@@ -1,0 +1,121 @@
+//! The two ways this project touches files: read with a limit, write all or nothing.
+//!
+//! A reader of a file written here sees the old bytes or the new ones, never a part, whatever
+//! process dies when.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use dataforge_core::units::Bytes;
+
+/// A file could not be read or written. Always names the file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// The system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried: a verb.
+        action: &'static str,
+        /// On which file or folder.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The file is larger than anything this reader accepts.
+    #[error("{} is larger than the {} bytes allowed", path.display(), limit.0)]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The most that is read.
+        limit: Bytes,
+    },
+}
+
+impl FileError {
+    /// Names the file in an [`io::Error`]; for `map_err`.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { action, path: path.to_owned(), source }
+    }
+}
+
+/// Reads a whole file of at most `limit` bytes.
+///
+/// # Errors
+/// [`FileError::TooLarge`] after reading one byte more than the limit; [`FileError::Io`] otherwise.
+pub fn read_bounded(path: &Path, limit: Bytes) -> Result<Vec<u8>, FileError> {
+    let file = File::open(path).map_err(FileError::io("open", path))?;
+    let mut bytes = Vec::new();
+    file.take(limit.0.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(FileError::io("read", path))?;
+    if bytes.len() as u64 > limit.0 {
+        return Err(FileError::TooLarge { path: path.to_owned(), limit });
+    }
+    Ok(bytes)
+}
+
+/// Writes `bytes` to `path`, replacing what is there in one step: a temporary file in the same
+/// folder (created when missing), synced, then renamed.
+///
+/// # Errors
+/// [`FileError::Io`]; the file at `path` is then what it was before.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    create_folder(folder)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".partial-")
+        .tempfile_in(folder)
+        .map_err(FileError::io("create a temporary file in", folder))?;
+    file.write_all(bytes).map_err(FileError::io("write", file.path()))?;
+    file.as_file().sync_all().map_err(FileError::io("sync", file.path()))?;
+    file.persist(path).map_err(|error| FileError::io("replace", path)(error.error))?;
+    sync_folder(folder)
+}
+
+/// Creates a folder and its parents; fine when it exists.
+pub(crate) fn create_folder(folder: &Path) -> Result<(), FileError> {
+    std::fs::create_dir_all(folder).map_err(FileError::io("create folder", folder))
+}
+
+/// Without this a power cut may undo the rename although the file's bytes are on disk.
+fn sync_folder(folder: &Path) -> Result<(), FileError> {
+    File::open(folder).and_then(|handle| handle.sync_all()).map_err(FileError::io("sync", folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_replaces_whole_and_leaves_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/file");
+        write_atomic(&path, b"one").unwrap();
+        write_atomic(&path, b"two").unwrap();
+        assert_eq!(read_bounded(&path, Bytes(3)).unwrap(), b"two");
+        assert_eq!(std::fs::read_dir(folder.path().join("new")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_failed_write_leaves_no_temporary_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("taken");
+        std::fs::create_dir_all(path.join("inside")).unwrap();
+        let error = write_atomic(&path, b"x").unwrap_err();
+        assert!(error.to_string().contains("taken"), "{error}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_larger_file_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("big");
+        write_atomic(&path, b"four").unwrap();
+        let error = read_bounded(&path, Bytes(3)).unwrap_err();
+        assert!(matches!(error, FileError::TooLarge { .. }));
+        assert!(error.to_string().contains("big"), "{error}");
+    }
+}

@@ -1,1 +1,20 @@
-//! Tensor graphs with exact semantics: model families, autodiff, the optimiser, lowering to ONNX.
+//! Tensor graphs whose results do not depend on the order in which an engine adds numbers.
+//!
+//! The one path: a model family builds a [`Graph`] ([`llama`]), [`grad`] differentiates it, [`step`] adds
+//! loss and optimiser, [`composite`] replaces composed functions by primitive operators, and [`onnx`]
+//! lowers the result to stock ONNX. [`interp`] is a second, independent engine that defines what every
+//! operator means. Nothing here does I/O or names an engine.
+#![forbid(unsafe_code)]
+
+pub mod composite;
+pub mod exact;
+pub mod grad;
+pub mod interp;
+pub mod ir;
+pub mod known_answer;
+pub mod llama;
+pub mod onnx;
+pub mod optim;
+pub mod step;
+
+pub use ir::{Element, Graph, Op, Scales, Shape, Value};

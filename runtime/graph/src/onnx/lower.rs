@@ -1,0 +1,266 @@
+//! From IR nodes to ONNX nodes.
+//!
+//! Each primitive operator becomes one stock operator, except exact sums: their operands are snapped by
+//! `Abs, ReduceMax, Mul, Add, Sub`, cast to double (one copy per operand, bits and scale), summed in
+//! double and cast back.
+
+use super::proto::{
+    AttributeProto, Dimension, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
+    TensorShapeProto, TypeProto, TypeProtoTensor, ValueInfoProto, attribute_type, data_type,
+};
+use crate::exact;
+use crate::ir::{Element, Graph, Node, Op, Scales, Value, count};
+use std::collections::BTreeMap;
+
+/// Opset: the newest that ONNX Runtime 1.20 and `onnx.reference` both take for every operator used here.
+const OPSET: i64 = 17;
+const IR_VERSION: i64 = 8;
+
+/// The model of an expanded graph. Its inputs and outputs carry the graph's names.
+///
+/// # Panics
+/// When a composed operator is left: our bug.
+#[must_use]
+pub fn lower(graph: &Graph) -> ModelProto {
+    let mut out = Lowering {
+        graph,
+        proto: GraphProto::default(),
+        snapped: BTreeMap::new(),
+        constants: BTreeMap::new(),
+    };
+    out.proto.name = "dataforge".into();
+    for (value, node) in graph.nodes() {
+        out.node(value, node);
+    }
+    for (name, value) in graph.outputs() {
+        let node = graph.node(*value);
+        out.emit("Identity", &[&out.name(*value)], name, vec![]);
+        out.proto.output.push(value_info(name, node.element, &node.shape));
+    }
+    ModelProto {
+        ir_version: IR_VERSION,
+        producer_name: "dataforge".into(),
+        graph: Some(out.proto),
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
+    }
+}
+
+/// Which snapped double copy of a value: its bits, and the dimensions that share one scale.
+type SnapKey = (Value, u32, Vec<usize>);
+
+struct Lowering<'g> {
+    graph: &'g Graph,
+    proto: GraphProto,
+    snapped: BTreeMap<SnapKey, String>,
+    constants: BTreeMap<(i32, Vec<i64>, Vec<u8>), String>,
+}
+
+impl Lowering<'_> {
+    fn name(&self, value: Value) -> String {
+        match &self.graph.node(value).op {
+            Op::Input(name) => name.clone(),
+            _ => format!("v{}", value.index()),
+        }
+    }
+
+    fn emit(
+        &mut self,
+        op_type: &str,
+        inputs: &[&str],
+        output: &str,
+        attribute: Vec<AttributeProto>,
+    ) {
+        self.proto.node.push(NodeProto {
+            input: inputs.iter().map(ToString::to_string).collect(),
+            output: vec![output.to_owned()],
+            name: output.to_owned(),
+            op_type: op_type.to_owned(),
+            attribute,
+        });
+    }
+
+    fn constant(&mut self, data_type: i32, dims: &[usize], raw_data: Vec<u8>) -> String {
+        let dims: Vec<i64> = dims.iter().map(|d| *d as i64).collect();
+        let next = format!("c{}", self.constants.len());
+        let key = (data_type, dims.clone(), raw_data.clone());
+        if let Some(name) = self.constants.get(&key) {
+            return name.clone();
+        }
+        self.constants.insert(key, next.clone());
+        self.proto.initializer.push(TensorProto { dims, data_type, name: next.clone(), raw_data });
+        next
+    }
+
+    fn integers(&mut self, values: &[usize]) -> String {
+        let bytes = values.iter().flat_map(|v| (*v as i64).to_le_bytes()).collect();
+        self.constant(data_type::INT64, &[values.len()], bytes)
+    }
+
+    fn node(&mut self, value: Value, node: &Node) {
+        let names: Vec<String> = node.inputs.iter().map(|v| self.name(*v)).collect();
+        let operands: Vec<&str> = names.iter().map(String::as_str).collect();
+        let result = self.name(value);
+        let (op_type, extra, attributes) = match &node.op {
+            Op::Input(name) => {
+                self.proto.input.push(value_info(name, node.element, &node.shape));
+                return;
+            }
+            Op::Constant(bits) => {
+                let raw = bits.iter().flat_map(|b| b.to_le_bytes()).collect();
+                return self.initializer(result, data_type::FLOAT, &node.shape, raw);
+            }
+            Op::Indices(data) => {
+                let raw = data.iter().flat_map(|i| i.to_le_bytes()).collect();
+                return self.initializer(result, data_type::INT64, &node.shape, raw);
+            }
+            Op::MatMul { ta, tb, scales } => return self.matmul(&result, node, *ta, *tb, *scales),
+            Op::ReduceSum { axes, scales } => return self.reduce_sum(&result, node, axes, *scales),
+            Op::ScatterAdd => return self.scatter_add(&result, node),
+            Op::Add => ("Add", None, vec![]),
+            Op::Sub => ("Sub", None, vec![]),
+            Op::Mul => ("Mul", None, vec![]),
+            Op::Div => ("Div", None, vec![]),
+            Op::Max => ("Max", None, vec![]),
+            Op::Neg => ("Neg", None, vec![]),
+            Op::Abs => ("Abs", None, vec![]),
+            Op::Sqrt => ("Sqrt", None, vec![]),
+            Op::Floor => ("Floor", None, vec![]),
+            Op::Less => ("Less", None, vec![]),
+            Op::Equal => ("Equal", None, vec![]),
+            Op::Select => ("Where", None, vec![]),
+            Op::ToIndex => ("Cast", None, vec![integer("to", i64::from(data_type::INT64))]),
+            Op::Reshape => ("Reshape", Some(self.integers(&node.shape)), vec![]),
+            Op::Expand => ("Expand", Some(self.integers(&node.shape)), vec![]),
+            Op::Transpose(perm) => ("Transpose", None, vec![integers("perm", perm)]),
+            Op::PermuteLast(order) => {
+                ("Gather", Some(self.integers(order)), vec![integer("axis", -1)])
+            }
+            Op::Concat => ("Concat", None, vec![integer("axis", 0)]),
+            Op::Gather => ("Gather", None, vec![integer("axis", 0)]),
+            Op::TakeLast => ("GatherElements", None, vec![integer("axis", -1)]),
+            Op::MaxLast => {
+                ("ReduceMax", None, vec![integers("axes", &[node_rank(self.graph, node) - 1])])
+            }
+            Op::Exp | Op::Sigmoid | Op::Softmax(_) => panic!("{:?} is not primitive", node.op),
+        };
+        let inputs: Vec<&str> = operands.into_iter().chain(extra.as_deref()).collect();
+        self.emit(op_type, &inputs, &result, attributes);
+    }
+
+    fn initializer(&mut self, name: String, data_type: i32, dims: &[usize], raw_data: Vec<u8>) {
+        let dims = dims.iter().map(|d| *d as i64).collect();
+        self.proto.initializer.push(TensorProto { dims, data_type, name, raw_data });
+    }
+
+    /// The name of `value` snapped to `bits` with one scale per slice along `axes`, as double.
+    fn snap(&mut self, value: Value, bits: u32, axes: &[usize], scales: Scales) -> String {
+        let rank = self.graph.shape(value).len();
+        let axes: Vec<usize> =
+            if scales == Scales::Tensor { (0..rank).collect() } else { axes.to_vec() };
+        let key = (value, bits, axes);
+        if let Some(name) = self.snapped.get(&key) {
+            return name.clone();
+        }
+        let x = self.name(value);
+        let part = |what: &str| format!("{x}.{what}{}", self.snapped.len());
+        let [abs, max, c, up, down, wide] = ["abs", "max", "scale", "up", "snap", "wide"].map(part);
+        let factor =
+            self.constant(data_type::FLOAT, &[1], exact::snap_factor(bits).to_le_bytes().into());
+        self.emit("Abs", &[&x], &abs, vec![]);
+        self.emit("ReduceMax", &[&abs], &max, vec![integers("axes", &key.2)]);
+        self.emit("Mul", &[&max, &factor], &c, vec![]);
+        self.emit("Add", &[&x, &c], &up, vec![]);
+        self.emit("Sub", &[&up, &c], &down, vec![]);
+        self.emit("Cast", &[&down], &wide, vec![integer("to", i64::from(data_type::DOUBLE))]);
+        self.snapped.insert(key, wide.clone());
+        wide
+    }
+
+    fn narrow(&mut self, wide: &str, result: &str) {
+        self.emit("Cast", &[wide], result, vec![integer("to", i64::from(data_type::FLOAT))]);
+    }
+
+    fn matmul(&mut self, result: &str, node: &Node, ta: bool, tb: bool, scales: Scales) {
+        let (a, b) = (node.inputs[0], node.inputs[1]);
+        let shape = self.graph.shape(a);
+        let rank = shape.len();
+        let (row, column) = (rank - 2, rank - 1);
+        let terms = if ta { shape[row] } else { shape[column] };
+        let bits = exact::product_bits(terms);
+        let wide_a = self.snap(a, bits, &[if ta { row } else { column }], scales);
+        let wide_b = self.snap(b, bits, &[if tb { column } else { row }], scales);
+        let product = format!("{result}.wide");
+        if rank == 2 {
+            let flags = vec![integer("transA", i64::from(ta)), integer("transB", i64::from(tb))];
+            self.emit("Gemm", &[&wide_a, &wide_b], &product, flags);
+        } else {
+            let left = self.flipped(wide_a, rank, ta, &format!("{result}.left"));
+            let right = self.flipped(wide_b, rank, tb, &format!("{result}.right"));
+            self.emit("MatMul", &[&left, &right], &product, vec![]);
+        }
+        self.narrow(&product, result);
+    }
+
+    fn flipped(&mut self, x: String, rank: usize, flip: bool, name: &str) -> String {
+        if !flip {
+            return x;
+        }
+        let mut perm: Vec<usize> = (0..rank).collect();
+        perm.swap(rank - 1, rank - 2);
+        self.emit("Transpose", &[&x], name, vec![integers("perm", &perm)]);
+        name.to_owned()
+    }
+
+    fn reduce_sum(&mut self, result: &str, node: &Node, axes: &[usize], scales: Scales) {
+        let wide = self.snap(node.inputs[0], exact::SUM_BITS, axes, scales);
+        let axes = self.integers(axes);
+        let sum = format!("{result}.wide");
+        self.emit("ReduceSum", &[&wide, &axes], &sum, vec![]);
+        self.narrow(&sum, result);
+    }
+
+    /// As a product with the one-hot matrix of the indices: ONNX Runtime's ScatterND adds duplicate rows from
+    /// several threads without a lock, and loses some.
+    fn scatter_add(&mut self, result: &str, node: &Node) {
+        let (rows, ids) = (node.inputs[0], node.inputs[1]);
+        let classes: Vec<usize> = (0..node.shape[0]).collect();
+        let wide = self.snap(rows, exact::SUM_BITS, &[], Scales::Tensor);
+        let bytes = classes.iter().flat_map(|v| (*v as i64).to_le_bytes()).collect();
+        let classes = self.constant(data_type::INT64, &[1, classes.len()], bytes);
+        let [hit, one_hot, sum] = ["hit", "one_hot", "wide"].map(|part| format!("{result}.{part}"));
+        self.emit("Equal", &[&self.name(ids), &classes], &hit, vec![]);
+        self.emit("Cast", &[&hit], &one_hot, vec![integer("to", i64::from(data_type::DOUBLE))]);
+        self.emit("Gemm", &[&one_hot, &wide], &sum, vec![integer("transA", 1)]);
+        self.narrow(&sum, result);
+    }
+}
+
+fn node_rank(graph: &Graph, node: &Node) -> usize {
+    graph.shape(node.inputs[0]).len()
+}
+
+fn integer(name: &str, value: i64) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        i: Some(value),
+        r#type: attribute_type::INT,
+        ..Default::default()
+    }
+}
+
+fn integers(name: &str, values: &[usize]) -> AttributeProto {
+    let ints = values.iter().map(|v| *v as i64).collect();
+    AttributeProto { name: name.into(), ints, r#type: attribute_type::INTS, ..Default::default() }
+}
+
+fn value_info(name: &str, element: Element, shape: &[usize]) -> ValueInfoProto {
+    debug_assert!(count(shape) > 0, "{name} is empty");
+    let elem_type = match element {
+        Element::F32 => data_type::FLOAT,
+        Element::I64 => data_type::INT64,
+        Element::Bool => panic!("truth values do not leave a graph"),
+    };
+    let dim = shape.iter().map(|d| Dimension { dim_value: Some(*d as i64) }).collect();
+    let tensor_type = Some(TypeProtoTensor { elem_type, shape: Some(TensorShapeProto { dim }) });
+    ValueInfoProto { name: name.into(), r#type: Some(TypeProto { tensor_type }) }
+}

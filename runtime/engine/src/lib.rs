@@ -1,1 +1,20 @@
-//! Runs graphs in ONNX Runtime: sessions, known-answer test, training, evaluation, state commitments.
+//! Runs graphs in ONNX Runtime: the only crate that names `ort`.
+//!
+//! [`Runtime`] loads the shared library and refuses one that fails the known-answer test; [`Trainer`] takes
+//! training steps and commits to state; [`Scorer`] gives log-probabilities. Everything that leaves this
+//! crate is an integer or a digest. It reads no files but the library, and knows no spec, dataset or proof.
+
+mod error;
+mod fixed;
+mod runtime;
+mod score;
+mod session;
+mod state;
+mod train;
+
+pub use error::EngineError;
+pub use fixed::{choice_loss, mean};
+pub use runtime::{KnownAnswer, Options, Runtime};
+pub use score::{Score, Scorer};
+pub use state::{Weights, WeightsError};
+pub use train::{StepResult, Trainer};

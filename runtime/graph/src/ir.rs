@@ -70,7 +70,7 @@ pub enum Op {
     Less,
     /// a = b over indices, as truth values.
     Equal,
-    /// Where a then b else c.
+    /// Where a then b else c. The sign of a zero is not kept by every engine: for use where it cannot matter.
     Select,
     /// f32 to index, exact integers only.
     ToIndex,

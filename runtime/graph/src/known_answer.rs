@@ -37,6 +37,9 @@ fn elementwise(g: &mut Graph) {
     let positive = g.input("positive", &[LANES], Element::F32);
     let logits = g.input("logits", &[LANES / 64, 64], Element::F32);
     let smaller = g.less(a, b);
+    let selected = g.select(smaller, a, b);
+    // Adding +0 gives both zeros one sign: engines differ in which a selection yields.
+    let zero = g.scalar(0.0);
     let results = [
         ("add", g.add(a, b)),
         ("sub", g.sub(a, b)),
@@ -47,7 +50,7 @@ fn elementwise(g: &mut Graph) {
         ("abs", g.abs(a)),
         ("sqrt", g.sqrt(positive)),
         ("floor", g.floor(a)),
-        ("select", g.select(smaller, a, b)),
+        ("select", g.add(selected, zero)),
         ("exp", g.exp(logits)),
         ("sigmoid", g.sigmoid(logits)),
         ("softmax", g.softmax(logits, Scales::Tensor)),

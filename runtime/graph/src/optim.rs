@@ -5,6 +5,7 @@
 //! corrections moved into the scalars).
 
 use crate::ir::{Graph, Scales, Value};
+use dataforge_core::spec::Recipe;
 
 /// The optimiser's settings.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,6 +37,21 @@ pub struct StepScalars {
     pub second: f32,
     /// 1 − learning rate · weight decay.
     pub keep: f32,
+}
+
+impl From<&Recipe> for AdamW {
+    fn from(recipe: &Recipe) -> Self {
+        Self {
+            learning_rate: recipe.learning_rate_micro.to_f64(),
+            warmup: recipe.warmup_micro.to_f64(),
+            final_rate: recipe.final_rate_micro.to_f64(),
+            beta1: recipe.beta1_micro.to_f64(),
+            beta2: recipe.beta2_micro.to_f64(),
+            epsilon: f64::from(recipe.epsilon_nano.get()) / 1e9,
+            weight_decay: recipe.weight_decay_micro.to_f64(),
+            clip_norm: recipe.clip_norm_micro.to_f64(),
+        }
+    }
 }
 
 impl AdamW {

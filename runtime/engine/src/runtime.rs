@@ -1,0 +1,132 @@
+//! The loaded library, and the test that it must pass before anything is trained.
+//!
+//! A process loads one library; asking for another later is an error. The known-answer test runs once for
+//! each [`Runtime`], with the very options that sessions will use.
+
+use crate::error::EngineError;
+use crate::session::{Feed, Program};
+use dataforge_core::hash::FileDigest;
+use dataforge_graph::known_answer;
+use ort::environment::Environment;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+/// How sessions run. None of it changes a bit of any result.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Threads that one operator may use.
+    pub threads: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { threads: std::thread::available_parallelism().map_or(1, usize::from) }
+    }
+}
+
+/// Result of the known-answer test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownAnswer {
+    /// What the library gave.
+    pub found: FileDigest,
+    /// What every exact engine gives.
+    pub expected: FileDigest,
+}
+
+/// ONNX Runtime, loaded.
+#[derive(Debug)]
+pub struct Runtime {
+    environment: &'static Environment,
+    path: PathBuf,
+    options: Options,
+}
+
+static LOADED: OnceLock<Result<(Environment, PathBuf), String>> = OnceLock::new();
+
+impl Runtime {
+    /// Loads the library at `path` and runs the known-answer test.
+    ///
+    /// # Errors
+    /// [`EngineError::Load`] when it does not load, [`EngineError::KnownAnswer`] when it is not exact.
+    pub fn load(path: &Path, options: Options) -> Result<Self, EngineError> {
+        let runtime = Self::load_untested(path, options)?;
+        let KnownAnswer { found, expected } = runtime.known_answer()?;
+        if found == expected {
+            return Ok(runtime);
+        }
+        Err(EngineError::KnownAnswer { path: path.into(), found, expected })
+    }
+
+    /// Loads the library without testing it, for diagnosis.
+    ///
+    /// # Errors
+    /// [`EngineError::Load`].
+    pub fn load_untested(path: &Path, options: Options) -> Result<Self, EngineError> {
+        let load = |reason: String| EngineError::Load { path: path.into(), reason };
+        // dlopen would search its own folders for a name that is not there.
+        if !path.is_file() {
+            return Err(load("no such file".into()));
+        }
+        let loaded = LOADED.get_or_init(|| {
+            let builder = ort::init_from(path).map_err(|e| e.to_string())?;
+            let environment = builder.with_name("dataforge").with_telemetry(false).build();
+            Ok((environment.map_err(|e| e.to_string())?, path.to_path_buf()))
+        });
+        let (environment, first) = loaded.as_ref().map_err(|reason| load(reason.clone()))?;
+        if first != path {
+            return Err(load(format!("this process has already loaded {}", first.display())));
+        }
+        Ok(Self { environment, path: path.into(), options })
+    }
+
+    /// Runs the known-answer test.
+    ///
+    /// # Errors
+    /// [`EngineError::Onnx`] when the library cannot run it at all.
+    pub fn known_answer(&self) -> Result<KnownAnswer, EngineError> {
+        let graph = known_answer::graph();
+        let mut program = Program::compile(self, &graph)?;
+        let mut feed = Feed::default();
+        for (name, tensor) in known_answer::inputs() {
+            if matches!(name.as_str(), "ids" | "column") {
+                feed.indices(&name, &tensor.shape, tensor.data.iter().map(|x| *x as i64).collect())?;
+            } else {
+                feed.floats(&name, &tensor.shape, tensor.data.iter().map(|x| *x as f32).collect())?;
+            }
+        }
+        let outputs = program.run(feed)?;
+        let mut named = Vec::new();
+        for (name, _) in graph.outputs() {
+            named.push((name.as_str(), outputs.floats(name)?.to_vec()));
+        }
+        let expected = known_answer::DIGEST.trim().parse();
+        let expected = expected.map_err(|e| EngineError::Bug(format!("known_answer.txt: {e}")))?;
+        Ok(KnownAnswer { found: known_answer::digest(named), expected })
+    }
+
+    /// The library's own description of its build.
+    #[must_use]
+    pub fn build_info(&self) -> &'static str {
+        ort::info()
+    }
+
+    /// The library's path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The execution provider that sessions use.
+    #[must_use]
+    pub fn provider(&self) -> &'static str {
+        "CPUExecutionProvider"
+    }
+
+    pub(crate) fn environment(&self) -> &Environment {
+        self.environment
+    }
+
+    pub(crate) fn options(&self) -> Options {
+        self.options
+    }
+}

@@ -1,0 +1,81 @@
+//! One graph compiled for ONNX Runtime, its inputs by name and its outputs by name.
+//!
+//! Outputs can be fed to the next run without a copy: that is how state stays in place between steps.
+
+use crate::error::EngineError;
+use crate::runtime::Runtime;
+use dataforge_graph::{Graph, onnx};
+use ort::session::builder::GraphOptimizationLevel;
+use ort::session::{Session, SessionInputValue};
+use ort::value::{DynValue, Tensor};
+use prost::Message as _;
+use std::collections::BTreeMap;
+
+/// A compiled graph.
+pub(crate) struct Program {
+    session: Session,
+}
+
+impl Program {
+    /// Lowers and loads an expanded graph. Graph optimisation is off: the profile forbids re-association, and
+    /// no optimisation is worth trusting one to know that.
+    pub(crate) fn compile(runtime: &Runtime, graph: &Graph) -> Result<Self, EngineError> {
+        let model = onnx::lower(graph).encode_to_vec();
+        let mut builder = Session::builder(runtime.environment())?
+            .with_optimization_level(GraphOptimizationLevel::Disable)
+            .map_err(ort::Error::from)?
+            .with_intra_threads(runtime.options().threads)
+            .map_err(ort::Error::from)?;
+        Ok(Self { session: builder.commit_from_memory(&model)? })
+    }
+
+    /// Runs the graph once.
+    pub(crate) fn run(&mut self, feed: Feed<'_>) -> Result<Outputs, EngineError> {
+        let mut results = self.session.run(feed.values)?;
+        let names: Vec<String> = results.keys().map(ToOwned::to_owned).collect();
+        let take = |name: String| results.remove(&name).map(|value| (name, value));
+        Ok(Outputs(names.into_iter().filter_map(take).collect()))
+    }
+}
+
+/// Inputs of one run.
+#[derive(Default)]
+pub(crate) struct Feed<'v> {
+    values: Vec<(String, SessionInputValue<'v>)>,
+}
+
+impl<'v> Feed<'v> {
+    pub(crate) fn floats(&mut self, name: &str, shape: &[usize], data: Vec<f32>) -> Result<(), EngineError> {
+        let tensor = Tensor::from_array((shape.to_vec(), data))?;
+        self.values.push((name.to_owned(), tensor.into()));
+        Ok(())
+    }
+
+    pub(crate) fn indices(&mut self, name: &str, shape: &[usize], data: Vec<i64>) -> Result<(), EngineError> {
+        let tensor = Tensor::from_array((shape.to_vec(), data))?;
+        self.values.push((name.to_owned(), tensor.into()));
+        Ok(())
+    }
+
+    pub(crate) fn borrowed(&mut self, name: &str, value: &'v DynValue) {
+        self.values.push((name.to_owned(), value.into()));
+    }
+}
+
+/// Results of one run.
+pub(crate) struct Outputs(BTreeMap<String, DynValue>);
+
+impl Outputs {
+    pub(crate) fn floats(&self, name: &str) -> Result<&[f32], EngineError> {
+        let value = self.0.get(name).ok_or_else(|| missing(name))?;
+        Ok(value.try_extract_tensor::<f32>()?.1)
+    }
+
+    pub(crate) fn take(&mut self, name: &str) -> Result<DynValue, EngineError> {
+        self.0.remove(name).ok_or_else(|| missing(name))
+    }
+}
+
+fn missing(name: &str) -> EngineError {
+    EngineError::Bug(format!("the graph has no output {name:?}"))
+}

@@ -1,0 +1,109 @@
+//! A model's weights, and the root that commits to weights and moments.
+
+use crate::error::EngineError;
+use dataforge_core::hash::{Digest as _, StateRoot};
+use dataforge_core::merkle;
+use dataforge_core::proof::tensor_hash;
+use dataforge_core::spec::LlamaShape;
+use dataforge_graph::llama::{self, Parameter};
+use ort::value::{DynValue, Tensor};
+use std::collections::BTreeMap;
+
+/// Weights do not fit the model.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WeightsError {
+    /// A parameter is absent.
+    #[error("no parameter {0:?}")]
+    Missing(String),
+    /// A parameter that the model does not have.
+    #[error("the model has no parameter {0:?}")]
+    Extra(String),
+    /// Wrong number of elements.
+    #[error("parameter {name:?} has {found} elements, the model's has {expected}")]
+    Size {
+        /// Parameter.
+        name: String,
+        /// Elements given.
+        found: usize,
+        /// Elements of the model's shape.
+        expected: usize,
+    },
+    /// An element is infinite or not a number.
+    #[error("parameter {0:?} has an element that is not finite")]
+    NotFinite(String),
+}
+
+/// Every parameter of a model, checked against its shape. Row-major f32.
+#[derive(Debug, Clone)]
+pub struct Weights {
+    tensors: Vec<(Parameter, Vec<f32>)>,
+}
+
+impl Weights {
+    /// Checks that `tensors` are exactly the parameters of `shape`, in [`llama::parameters`]' names.
+    ///
+    /// # Errors
+    /// [`WeightsError`] naming the first parameter that does not fit.
+    pub fn new(shape: &LlamaShape, mut tensors: BTreeMap<String, Vec<f32>>) -> Result<Self, WeightsError> {
+        let mut ordered = Vec::new();
+        for parameter in llama::parameters(shape) {
+            let Some(data) = tensors.remove(&parameter.name) else {
+                return Err(WeightsError::Missing(parameter.name));
+            };
+            let expected = parameter.shape.iter().product();
+            if data.len() != expected {
+                return Err(WeightsError::Size { name: parameter.name, found: data.len(), expected });
+            }
+            if !all_finite(&data) {
+                return Err(WeightsError::NotFinite(parameter.name));
+            }
+            ordered.push((parameter, data));
+        }
+        match tensors.into_keys().next() {
+            Some(extra) => Err(WeightsError::Extra(extra)),
+            None => Ok(Self { tensors: ordered }),
+        }
+    }
+
+    pub(crate) fn tensors(&self) -> &[(Parameter, Vec<f32>)] {
+        &self.tensors
+    }
+}
+
+/// One tensor that lives in the engine.
+pub(crate) struct StateTensor {
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) value: DynValue,
+}
+
+impl StateTensor {
+    pub(crate) fn new(name: String, shape: &[usize], data: Vec<f32>) -> Result<Self, EngineError> {
+        let value = Tensor::from_array((shape.to_vec(), data))?.into_dyn();
+        Ok(Self { name, shape: shape.to_vec(), value })
+    }
+
+    pub(crate) fn data(&self) -> Result<&[f32], EngineError> {
+        Ok(self.value.try_extract_tensor::<f32>()?.1)
+    }
+}
+
+/// Whether no element is infinite or NaN. Looks at exponent bits only, so that it vectorises.
+pub(crate) fn all_finite(data: &[f32]) -> bool {
+    const EXPONENT: u32 = 0x7f80_0000;
+    data.iter().fold(true, |finite, x| finite & (x.to_bits() & EXPONENT != EXPONENT))
+}
+
+/// The [`StateRoot`] of tensors in order; see [`dataforge_core::proof::state_root`].
+pub(crate) fn root(tensors: &[StateTensor]) -> Result<StateRoot, EngineError> {
+    let mut hashes = Vec::with_capacity(tensors.len());
+    let mut bytes = Vec::new();
+    for tensor in tensors {
+        let dims: Vec<u32> = tensor.shape.iter().map(|d| *d as u32).collect();
+        bytes.clear();
+        bytes.extend(tensor.data()?.iter().flat_map(|x| x.to_le_bytes()));
+        hashes.push(tensor_hash(&tensor.name, &dims, &bytes));
+    }
+    Ok(StateRoot::from_bytes(merkle::root_of_hashes::<StateRoot>(&hashes).0))
+}

@@ -4,6 +4,7 @@
 //! for people who change the repository; nothing that a validator, auditor or miner runs is here.
 
 mod ci;
+mod kernels;
 mod sh;
 mod tidy;
 
@@ -26,12 +27,19 @@ enum Command {
     Ci,
     /// Check what the compiler does not: layout, file sizes, module docs, leftovers.
     Tidy,
+    /// Build the guest kernels that eval specs pin.
+    Kernels {
+        /// Compare with the committed kernels instead of writing them.
+        #[arg(long)]
+        check: bool,
+    },
 }
 
 fn main() -> ExitCode {
     let done = match Args::parse().command {
         Command::Ci => ci::run(),
         Command::Tidy => tidy::run(),
+        Command::Kernels { check } => kernels::run(check),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

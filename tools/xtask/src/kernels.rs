@@ -1,0 +1,203 @@
+//! `cargo xtask kernels`: the guest kernels that eval specs pin, built from source.
+//!
+//! It builds `guest-kernels/`, turns each module into a component and writes it under
+//! `eval-specs/kernels/`; with `--check` it compares instead. The bytes are a function of the sources,
+//! the guests' lock file and the pinned toolchain: no path of this machine, no setting of its user.
+//! An ordinary build or test never comes here, because the components are committed.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+use anyhow::{Context, bail};
+use sha2::{Digest, Sha256};
+
+use crate::sh;
+
+/// The compiler whose output is pinned. Another one would make other bytes, and every spec that pins
+/// a kernel would refuse them.
+const RUSTC: &str = "/usr/bin/rustc";
+const RUSTC_VERSION: &str = "rustc 1.96.0 (ac68faa20 2026-05-25)";
+const CARGO: &str = "/usr/bin/cargo";
+const LINKER: &str = "/usr/bin/wasm-ld";
+const LINKER_VERSION: &str = "LLD 14.";
+const TARGET: &str = "wasm32-unknown-unknown";
+const PACKAGES: &str = "apt-get install rustc-web cargo-web rust-web-src lld";
+
+/// Settings that would leak from the caller into the bytes.
+const LEAKING: &[&str] = &[
+    "CARGO_BUILD_",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_PROFILE_",
+    "CARGO_TARGET_",
+    "CARGO_UNSTABLE_",
+    "RUSTC",
+    "RUSTFLAGS",
+    "RUSTUP_",
+];
+
+/// A kernel: what cargo calls its module, and where its component is pinned.
+struct Kernel {
+    module: &'static str,
+    pinned: &'static str,
+}
+
+const KERNELS: &[Kernel] = &[
+    Kernel { module: "dataforge_kernel_schema.wasm", pinned: "schema-1.0.0.wasm" },
+    Kernel { module: "dataforge_kernel_tokenizer.wasm", pinned: "tokenizer-1.0.0.wasm" },
+];
+
+/// Builds the kernels; writes them, or with `check` compares them with the committed ones.
+pub(crate) fn run(check: bool) -> anyhow::Result<()> {
+    check_toolchain()?;
+    let root = sh::root();
+    let modules = build(&root)?;
+    let folder = root.join("eval-specs/kernels");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let mut differing = Vec::new();
+    for kernel in KERNELS {
+        let built = componentise(&modules.join(kernel.module))?;
+        let pinned = folder.join(kernel.pinned);
+        eprintln!("{}  {} ({} bytes)", digest(&built), kernel.pinned, built.len());
+        if !check {
+            write(&pinned, &built)?;
+        } else if let Some(difference) = compare(&pinned, &built)? {
+            differing.push(difference);
+        }
+    }
+    if !differing.is_empty() {
+        bail!("{}\nrun `cargo xtask kernels` if the change is meant", differing.join("\n"));
+    }
+    Ok(())
+}
+
+/// Refuses a machine whose toolchain cannot give the pinned bytes, and says how to mend that.
+fn check_toolchain() -> anyhow::Result<()> {
+    let source = Path::new("/usr/lib/rustlib/src/rust/library/std");
+    let present = [CARGO, LINKER].iter().all(|path| Path::new(path).is_file()) && source.is_dir();
+    if !present {
+        bail!(
+            "the kernels are built with Debian's wasm toolchain, which is not installed: `{PACKAGES}`\n\
+             (`rustup target add {TARGET}` builds kernels that work, but not the pinned bytes)"
+        );
+    }
+    for (tool, expected) in [(RUSTC, RUSTC_VERSION), (LINKER, LINKER_VERSION)] {
+        let output = Command::new(tool).arg("--version").output();
+        let output = output.with_context(|| format!("cannot run {tool}: `{PACKAGES}`"))?;
+        let version = String::from_utf8_lossy(&output.stdout);
+        if !version.contains(expected) {
+            bail!("{tool} is {}, the kernels are pinned to {expected}", version.trim());
+        }
+    }
+    Ok(())
+}
+
+/// Runs cargo over the guests and returns the folder with the modules.
+fn build(root: &Path) -> anyhow::Result<PathBuf> {
+    let guests = root.join("guest-kernels");
+    let target = match env::var_os("CARGO_TARGET_DIR") {
+        Some(folder) => root.join(folder).join("kernels"),
+        None => guests.join("target"),
+    };
+    let leaking = env::vars_os()
+        .map(|(name, _)| name)
+        .filter(|name| LEAKING.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)));
+    let mut command = Command::new(CARGO);
+    for name in leaking.collect::<Vec<_>>() {
+        command.env_remove(name);
+    }
+    command
+        .args(["build", "--release", "--locked", "--lib", "--target", TARGET])
+        .args(["-Zbuild-std=std,panic_abort", "--package=dataforge-kernel-*"])
+        .current_dir(&guests)
+        .env("PATH", "/usr/bin:/bin")
+        .env("RUSTC", RUSTC)
+        // Building std from source is a nightly feature of a stable compiler.
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("CARGO_TARGET_DIR", &target)
+        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", LINKER)
+        .env("CARGO_ENCODED_RUSTFLAGS", rustflags(root, &target)?.join("\u{1f}"));
+    eprintln!("$ cargo build --release --target {TARGET} (in guest-kernels)");
+    let status = command.status().with_context(|| format!("cannot start {CARGO}"))?;
+    if !status.success() {
+        bail!("building the guest kernels failed ({status})");
+    }
+    Ok(target.join(TARGET).join("release"))
+}
+
+fn rustflags(root: &Path, target: &Path) -> anyhow::Result<Vec<String>> {
+    let home = env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| env::home_dir().map(|home| home.join(".cargo")))
+        .context("neither CARGO_HOME nor a home folder is set")?;
+    let mut flags = vec![
+        // See `guest-kernels/sdk/src/randomness.rs`.
+        "--cfg=getrandom_backend=\"custom\"".to_owned(),
+        // A guest has nowhere to print a panic message: it traps, and carries no text for it.
+        "-Zunstable-options".to_owned(),
+        "-Cpanic=immediate-abort".to_owned(),
+    ];
+    // The last match wins, so the folders that may lie inside another one come later.
+    let remaps = [
+        (Path::new("/usr/lib/rustlib/src"), "/rust-src"),
+        (home.as_path(), "/cargo"),
+        (root, "/dataforge"),
+        (target, "/target"),
+    ];
+    for (from, to) in remaps {
+        flags.push(format!("--remap-path-prefix={}={to}", from.display()));
+    }
+    Ok(flags)
+}
+
+fn componentise(module: &Path) -> anyhow::Result<Vec<u8>> {
+    let bytes = fs::read(module).with_context(|| format!("cannot read {}", module.display()))?;
+    wit_component::ComponentEncoder::default()
+        .validate(true)
+        .module(&bytes)
+        .and_then(|mut encoder| encoder.encode())
+        .with_context(|| format!("{} does not make a component", module.display()))
+}
+
+fn compare(pinned: &Path, built: &[u8]) -> anyhow::Result<Option<String>> {
+    let committed =
+        fs::read(pinned).with_context(|| format!("cannot read {}", pinned.display()))?;
+    if committed == built {
+        return Ok(None);
+    }
+    Ok(Some(format!(
+        "{} differs: committed sha256 {}, built sha256 {}",
+        pinned.display(),
+        digest(&committed),
+        digest(built)
+    )))
+}
+
+/// Writes beside the file and renames, so that a failure leaves the committed kernel whole.
+fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let fresh = path.with_extension("wasm.tmp");
+    fs::write(&fresh, bytes)
+        .and_then(|()| fs::rename(&fresh, path))
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn digest(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_kernel_is_named_with_both_digests() {
+        let path = env::temp_dir().join(format!("dataforge-xtask-{}.wasm", std::process::id()));
+        write(&path, b"committed").unwrap();
+        assert!(compare(&path, b"committed").unwrap().is_none());
+        let difference = compare(&path, b"built").unwrap().unwrap();
+        fs::remove_file(&path).unwrap();
+        for part in [path.display().to_string(), digest(b"committed"), digest(b"built")] {
+            assert!(difference.contains(&part), "{difference} lacks {part}");
+        }
+    }
+}

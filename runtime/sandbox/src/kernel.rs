@@ -1,0 +1,160 @@
+//! One path for every kernel: static checks, compile, a fresh instance per call, sorted failures.
+//!
+//! The types of `P` and `R` mirror a function of `wit/`; wasmtime compares them with the component's
+//! own types when the kernel is loaded. Invariant: nothing survives a call, so calls can neither
+//! influence each other nor depend on their order.
+
+use std::marker::PhantomData;
+
+use wasmtime::component::{
+    Component, ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Linker, Lower,
+    TypedFunc,
+};
+use wasmtime::{Engine, Store, Trap};
+
+use crate::store::{self, CallState};
+use crate::{KernelLimits, Refusal, SandboxError};
+
+/// What wasmtime says when an answer exceeds the store's hostcall fuel. It has no error type for
+/// it; a test of the hostile guests fails should the words ever change.
+const TOO_MUCH_DATA: &str = "too much data is being copied";
+
+/// A function of `wit/`, by the names of its interface and itself.
+pub(crate) trait Function {
+    const INTERFACE: &'static str;
+    const NAME: &'static str;
+    type Params<'a>: ComponentNamedList + Lower;
+    type Answer: Lift + Send + Sync + 'static;
+}
+
+/// A compiled kernel that exports `F`.
+pub(crate) struct Kernel<F> {
+    instance: InstancePre<CallState>,
+    function: ComponentExportIndex,
+    limits: KernelLimits,
+    exports: PhantomData<fn() -> F>,
+}
+
+impl<F: Function> Kernel<F>
+where
+    Result<F::Answer, String>: Lift,
+    (Result<F::Answer, String>,): ComponentNamedList,
+{
+    pub(crate) fn load(
+        engine: &Engine,
+        wasm: &[u8],
+        limits: KernelLimits,
+    ) -> Result<Self, SandboxError> {
+        let bytes = wasm.len() as u64;
+        if bytes > limits.module_bytes_max {
+            return Err(Refusal::TooLarge { bytes, max: limits.module_bytes_max }.into());
+        }
+        let component = Component::from_binary(engine, wasm)
+            .map_err(|error| Refusal::NotAComponent(format!("{error:#}")))?;
+        check_shape(engine, &component, F::INTERFACE)?;
+        let function = component
+            .get_export_index(None, F::INTERFACE)
+            .and_then(|interface| component.get_export_index(Some(&interface), F::NAME))
+            .ok_or_else(|| signature::<F>("it is missing"))?;
+        // Nothing is linked, so this also refuses what `check_shape` might have overlooked.
+        let instance = Linker::new(engine)
+            .instantiate_pre(&component)
+            .map_err(|error| Refusal::Imports(format!("{error:#}")))?;
+        let kernel = Self { instance, function, limits, exports: PhantomData };
+        // An instance that is thrown away: a kernel that cannot start, or whose function has another
+        // type, is refused here and not at a miner's first row.
+        let mut store = store::new(engine, limits)?;
+        kernel.instantiate(&mut store)?;
+        Ok(kernel)
+    }
+
+    /// Calls the function in a fresh instance. Returns the answer and the fuel it took.
+    pub(crate) fn call(
+        &self,
+        params: F::Params<'_>,
+        input_bytes: u64,
+    ) -> Result<(F::Answer, u64), SandboxError> {
+        let max = self.limits.input_bytes_max;
+        if input_bytes > max {
+            return Err(SandboxError::InputTooLarge { bytes: input_bytes, max });
+        }
+        let mut store = store::new(self.instance.engine(), self.limits)?;
+        let function = self.instantiate(&mut store)?;
+        match function.call(&mut store, params) {
+            Ok((Ok(answer),)) => Ok((answer, store::fuel_used(&store)?)),
+            Ok((Err(message),)) => Err(SandboxError::Reported(message)),
+            Err(error) => Err(self.stopped(store.data(), &error)),
+        }
+    }
+
+    #[expect(clippy::type_complexity, reason = "an alias would hide what the function returns")]
+    fn instantiate<'a>(
+        &self,
+        store: &mut Store<CallState>,
+    ) -> Result<TypedFunc<F::Params<'a>, (Result<F::Answer, String>,)>, SandboxError> {
+        let instance = self
+            .instance
+            .instantiate(&mut *store)
+            .map_err(|error| self.stopped(store.data(), &error))?;
+        instance
+            .get_typed_func(store, self.function)
+            .map_err(|error| signature::<F>(&format!("{error:#}")).into())
+    }
+
+    /// Sorts the failure of a call.
+    fn stopped(&self, state: &CallState, error: &wasmtime::Error) -> SandboxError {
+        let limits = self.limits;
+        if state.host_exhausted {
+            return SandboxError::Internal(format!("no memory for the guest: {error:#}"));
+        }
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::OutOfFuel) => SandboxError::OutOfFuel { fuel: limits.fuel_per_call },
+            Some(Trap::StackOverflow) => SandboxError::StackOverflow,
+            // After a denial, whatever stops the guest is its way of giving up.
+            _ if state.denied => SandboxError::OutOfMemory { limits },
+            Some(trap) => SandboxError::Trap(trap.to_string()),
+            None => {
+                let message = format!("{error:#}");
+                if message.contains(TOO_MUCH_DATA) {
+                    SandboxError::OutputTooLarge { max: limits.output_bytes_max }
+                } else {
+                    SandboxError::InvalidAnswer(message)
+                }
+            }
+        }
+    }
+}
+
+/// Checks that there is one answer for each question.
+pub(crate) fn check_count(what: &str, answers: usize, asked: usize) -> Result<(), SandboxError> {
+    if answers == asked {
+        return Ok(());
+    }
+    Err(SandboxError::InvalidAnswer(format!("{answers} answers for {asked} {what}")))
+}
+
+/// Size of a list of byte strings as the guest receives it: the bytes, and eight for each element.
+pub(crate) fn list_bytes(elements: impl Iterator<Item = usize>) -> u64 {
+    elements.map(|length| length as u64 + 8).sum()
+}
+
+/// A kernel has no imports and exports one interface.
+fn check_shape(
+    engine: &Engine,
+    component: &Component,
+    interface: &'static str,
+) -> Result<(), Refusal> {
+    let ty = component.component_type();
+    if let Some((name, _)) = ty.imports(engine).next() {
+        return Err(Refusal::Imports(name.to_owned()));
+    }
+    let found: Vec<String> = ty.exports(engine).map(|(name, _)| name.to_owned()).collect();
+    if found != [interface] {
+        return Err(Refusal::Exports { expected: interface, found });
+    }
+    Ok(())
+}
+
+fn signature<F: Function>(reason: &str) -> Refusal {
+    Refusal::Signature { function: F::NAME, reason: reason.to_owned() }
+}

@@ -1,0 +1,93 @@
+//! The engine and its settings: everything that could make two machines disagree is fixed here.
+//!
+//! Invariant: no setting is taken from the environment or the host, except the instruction set that
+//! the compiler targets. Fuel is counted on WebAssembly instructions and so does not depend on it.
+
+use wasmtime::{Config, Engine, WasmBacktraceDetails};
+
+use crate::kernel::Kernel;
+use crate::{KernelLimits, SandboxError, SchemaKernel, TokenizerKernel};
+
+/// Native stack for guest code, in bytes. More than wasmtime's default, because the recursive descent
+/// of a kernel's parsers should hit the parsers' own limit first; half of what a Rust thread has, because
+/// the host's frames need room as well.
+const STACK_BYTES: usize = 1 << 20;
+
+/// Compiles kernels. Cheap to clone, and to be made once per process.
+#[derive(Clone)]
+pub struct Sandbox {
+    engine: Engine,
+}
+
+impl Sandbox {
+    /// Prepares the compiler. Fails only on a platform that it does not support.
+    pub fn new() -> Result<Self, SandboxError> {
+        let engine = Engine::new(&config())
+            .map_err(|error| SandboxError::Internal(format!("no WebAssembly engine: {error:#}")))?;
+        Ok(Self { engine })
+    }
+
+    /// Compiles a kernel of the WIT world `schema`.
+    pub fn schema_kernel(
+        &self,
+        wasm: &[u8],
+        limits: KernelLimits,
+    ) -> Result<SchemaKernel, SandboxError> {
+        Kernel::load(&self.engine, wasm, limits).map(SchemaKernel)
+    }
+
+    /// Compiles a kernel of the WIT world `tokenizer`.
+    pub fn tokenizer_kernel(
+        &self,
+        wasm: &[u8],
+        limits: KernelLimits,
+    ) -> Result<TokenizerKernel, SandboxError> {
+        Kernel::load(&self.engine, wasm, limits).map(TokenizerKernel)
+    }
+}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        .consume_fuel(true)
+        .max_wasm_stack(STACK_BYTES)
+        // The bits of a NaN are otherwise up to the processor.
+        .cranelift_nan_canonicalization(true)
+        // Relaxed SIMD is nondeterministic by design. A module that uses it is refused; the second
+        // line only matters if somebody ever allows it.
+        .wasm_relaxed_simd(false)
+        .relaxed_simd_deterministic(true)
+        // One instance has one 32-bit memory: `memory_bytes_max` is then the whole truth.
+        .wasm_multi_memory(false)
+        .wasm_memory64(false)
+        // A guest's backtrace is of no use to those who read our errors, and collecting it is slow.
+        .wasm_backtrace(false)
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable);
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The proposals that are off because this build of wasmtime lacks the feature stay off.
+    #[test]
+    fn a_nondeterministic_proposal_is_refused() {
+        for (name, module) in [
+            ("threads", "(module (memory 1 1 shared))"),
+            (
+                "relaxed SIMD",
+                "(module (func (param v128) (result v128) \
+                local.get 0 local.get 0 i8x16.relaxed_swizzle))",
+            ),
+            ("memory64", "(module (memory i64 1))"),
+            ("multiple memories", "(module (memory 1) (memory 1))"),
+        ] {
+            let component = wat::parse_str(format!("(component (core {})", &module[1..])).unwrap();
+            let loaded = Sandbox::new().unwrap().schema_kernel(&component, KernelLimits::default());
+            let error = loaded.err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(error.contains("not a valid component"), "{name}: {error}");
+        }
+    }
+}

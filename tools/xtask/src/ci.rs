@@ -5,13 +5,19 @@
 
 use anyhow::bail;
 
-use crate::{sh, tidy};
+use crate::{kernels, sh, tidy};
 
 type Check = (&'static str, fn() -> anyhow::Result<()>);
 
 /// In this order: the quickest answer first.
-const CHECKS: &[Check] =
-    &[("tidy", tidy::run), ("fmt", fmt), ("clippy", clippy), ("doc", doc), ("deny", deny)];
+const CHECKS: &[Check] = &[
+    ("tidy", tidy::run),
+    ("fmt", fmt),
+    ("clippy", clippy),
+    ("doc", doc),
+    ("deny", deny),
+    ("kernels", || kernels::run(true)),
+];
 
 pub(crate) fn run() -> anyhow::Result<()> {
     let mut failed = Vec::new();

@@ -50,7 +50,7 @@ pub(super) fn check(place: &str, text: &str) -> Vec<Fault> {
 /// An address, or a row of a table in a doc comment: neither can go on in the next line.
 fn unbreakable(line: &str) -> bool {
     let comment = line.trim_start().trim_start_matches(['/', '!']);
-    line.contains("://") || (comment.len() < line.len() && comment.starts_with(" |"))
+    line.contains("://") || comment.starts_with(" |")
 }
 
 fn opens_with_docs(text: &str) -> bool {

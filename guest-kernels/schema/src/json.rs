@@ -14,7 +14,10 @@ use serde_json::{Map, Number, Value};
 pub(crate) fn parse(text: &str) -> Result<Value, String> {
     match serde_json::from_str::<Unambiguous>(text) {
         Ok(Unambiguous(value)) => Ok(value),
-        Err(error) => Err(format!("malformed JSON: {error}")),
+        // The text is one line of a file whose line numbers the host knows better.
+        Err(error) => {
+            Err(format!("malformed JSON: {error}").replace(" at line 1 column ", " at column "))
+        }
     }
 }
 

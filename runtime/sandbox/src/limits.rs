@@ -15,7 +15,7 @@ pub struct KernelLimits {
     /// Elements of all tables of the instance together. A table is memory that the limit above does not
     /// see: eight to sixteen bytes of the host for each element. Growth beyond it fails as above.
     pub table_elements_max: u64,
-    /// WebAssembly instructions that one call may execute, roughly; a second is about a billion.
+    /// WebAssembly instructions that one call may execute, roughly; a second is a few billion.
     /// Bounds the time that a hostile row or kernel can cost, without a clock. The call stops there.
     pub fuel_per_call: u64,
     /// All arguments of a call together, in bytes, with eight for each element of a list. They are

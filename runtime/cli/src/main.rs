@@ -1,2 +1,39 @@
-//! The `dataforge` command.
-fn main() {}
+//! The `dataforge` command: arguments, output, exit codes and hints. No domain logic.
+//!
+//! Results go to stdout, as text or with `--json` as one JSON object; everything else goes to stderr.
+#![allow(clippy::print_stdout, reason = "printing results is this program's work")]
+
+mod arguments;
+mod commands;
+mod context;
+mod exit;
+mod output;
+mod progress;
+
+use arguments::{Arguments, Command};
+use clap::Parser as _;
+use context::Context;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    output::start_logging(arguments.verbose);
+    let result = Context::new(&arguments).and_then(|context| run(&context, arguments.command));
+    match result {
+        Ok(answer) => answer.into(),
+        Err(error) => exit::report(&error),
+    }
+}
+
+fn run(context: &Context, command: Command) -> anyhow::Result<exit::Answer> {
+    match command {
+        Command::Demo(demo) => commands::demo::run(context, &demo),
+        Command::Doctor => commands::doctor::run(context),
+        Command::Artifacts { action } => commands::artifacts::run(context, &action),
+        Command::Spec { action } => commands::spec::run(context, &action),
+        Command::Check(check) => commands::evaluate::check(context, &check),
+        Command::Evaluate(evaluate) => commands::evaluate::run(context, &evaluate),
+        Command::Proof { action } => commands::proof::run(context, &action),
+        Command::Audit { action } => commands::audit::run(context, &action),
+    }
+}

@@ -3,7 +3,7 @@
 //! Nothing here parses JSON: a line's bytes go to the schema kernel as they are, and rows come back from it.
 
 use crate::codec;
-use crate::hash::{DatasetDigest, Digest as _, Hasher, ReportDigest, RowFingerprint, tagged};
+use crate::hash::{DatasetDigest, Hasher, ReportDigest, RowFingerprint, tagged};
 use crate::limits::{LINE_BYTES_MAX, ROWS_MAX};
 use crate::merkle;
 use crate::units::Fuel;
@@ -37,16 +37,6 @@ fn fold(text: &str) -> String {
         .filter(|c| !c.is_ascii() || c.is_ascii_alphanumeric())
         .map(|c| c.to_ascii_lowercase())
         .collect()
-}
-
-/// The digest of a submission: what a miner commits to and a proof names.
-///
-/// Byte format: RFC 9162 Merkle root whose leaf i is the canonical encoding of row i (postcard: length
-/// and UTF-8 bytes of input, then of output).
-#[must_use]
-pub fn dataset_digest(rows: &[Row]) -> DatasetDigest {
-    let hashes: Vec<_> = rows.iter().map(|row| merkle::leaf_hash(&codec::encode(row))).collect();
-    DatasetDigest::from_bytes(merkle::root_of_hashes::<DatasetDigest>(&hashes).0)
 }
 
 /// A dataset file cannot be split into lines within the limits.
@@ -101,6 +91,14 @@ impl<'a> RawSubmission<'a> {
     pub fn lines(&self) -> &[&'a [u8]] {
         &self.lines
     }
+
+    /// The digest of a submission: what a miner commits to and a proof names, whether or not it is accepted.
+    ///
+    /// Byte format: RFC 9162 Merkle root whose leaf i is line i without its end.
+    #[must_use]
+    pub fn digest(&self) -> DatasetDigest {
+        DatasetDigest(merkle::root(&self.lines).0)
+    }
 }
 
 /// One reason why a dataset is not accepted.
@@ -133,7 +131,7 @@ pub struct CheckReport {
     pub faults_total: u32,
     /// The first [`crate::limits::REPORTED_FAULTS_MAX`] faults, by row.
     pub faults: Vec<RowFault>,
-    /// Fuel the schema kernel consumed over the whole submission.
+    /// Fuel that the kernels consumed over the whole submission.
     pub fuel: Fuel,
 }
 
@@ -189,7 +187,9 @@ mod tests {
 
     #[test]
     fn field_boundaries_count() {
-        assert_ne!(dataset_digest(&[row("ab", "c")]), dataset_digest(&[row("a", "bc")]));
+        let digest = |bytes| RawSubmission::split(bytes).unwrap().digest();
+        assert_ne!(digest(b"ab\nc"), digest(b"a\nbc"));
+        assert_eq!(digest(b"ab\nc"), digest(b"ab\r\nc\n"));
         assert_ne!(row("ab", "c").fingerprint(), row("a", "bc").fingerprint());
     }
 }

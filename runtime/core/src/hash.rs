@@ -86,7 +86,7 @@ digests! {
     FileDigest;
     /// Identifies a spec together with its lock; see [`crate::spec::PinnedSpec::id`].
     SpecId;
-    /// Merkle root of a submission's rows; see [`crate::dataset::dataset_digest`].
+    /// Merkle root of a submission's lines; see [`crate::dataset::RawSubmission::digest`].
     DatasetDigest;
     /// Digest of one row folded so that trivial edits do not change it; see [`crate::dataset::Row::fingerprint`].
     RowFingerprint;

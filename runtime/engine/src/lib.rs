@@ -11,10 +11,11 @@ mod score;
 mod session;
 mod state;
 mod train;
+mod version;
 
 pub use error::EngineError;
 pub use fixed::{choice_loss, mean};
 pub use runtime::{KnownAnswer, Options, Runtime};
-pub use score::{Score, Scorer};
+pub use score::{Score, Scorer, Watch};
 pub use state::{Weights, WeightsError};
 pub use train::{StepResult, Trainer};

@@ -5,6 +5,7 @@
 
 use crate::error::EngineError;
 use crate::session::{Feed, Program};
+use crate::version;
 use dataforge_core::hash::FileDigest;
 use dataforge_graph::known_answer;
 use ort::environment::Environment;
@@ -50,11 +51,18 @@ impl Runtime {
     /// [`EngineError::Load`] when it does not load, [`EngineError::KnownAnswer`] when it is not exact.
     pub fn load(path: &Path, options: Options) -> Result<Self, EngineError> {
         let runtime = Self::load_untested(path, options)?;
-        let KnownAnswer { found, expected } = runtime.known_answer()?;
-        if found == expected {
+        let answer = runtime.known_answer()?;
+        if answer.found == answer.expected {
             return Ok(runtime);
         }
-        Err(EngineError::KnownAnswer { path: path.into(), found, expected })
+        Err(runtime.refuse(answer))
+    }
+
+    /// The error of a library that gave this answer.
+    #[must_use]
+    pub fn refuse(&self, answer: KnownAnswer) -> EngineError {
+        let KnownAnswer { found, expected } = answer;
+        EngineError::KnownAnswer { path: self.path.clone(), found, expected }
     }
 
     /// Loads the library without testing it, for diagnosis.
@@ -102,6 +110,12 @@ impl Runtime {
         let expected = known_answer::DIGEST.trim().parse();
         let expected = expected.map_err(|e| EngineError::Bug(format!("known_answer.txt: {e}")))?;
         Ok(KnownAnswer { found: known_answer::digest(named), expected })
+    }
+
+    /// The library's version, such as `1.31.1`.
+    #[must_use]
+    pub fn version(&self) -> String {
+        version::version(&self.path).unwrap_or_else(|| "unknown".into())
     }
 
     /// The library's own description of its build.

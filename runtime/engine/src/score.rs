@@ -12,13 +12,18 @@ use dataforge_core::units::MicroNats;
 use dataforge_graph::llama::Parameter;
 use dataforge_graph::step::scoring;
 
-/// Summed log-probability of each row's output, or the first row for which it is not finite.
+/// Told how many rows are scored; answers whether to go on.
+pub type Watch<'a> = &'a mut dyn FnMut(usize) -> bool;
+
+/// Summed log-probability of each row's output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Score {
     /// One number per row.
     Finite(Vec<MicroNats>),
     /// The model has diverged.
     NotFinite,
+    /// The watcher said to stop.
+    Stopped,
 }
 
 /// The scoring graph, ready for any state of one model. A row's result does not depend on its batch.
@@ -40,19 +45,34 @@ impl Scorer {
     ///
     /// # Errors
     /// [`EngineError`] when the library fails.
-    pub fn score_weights(&mut self, weights: &Weights, rows: &[TokenRow]) -> Result<Score, EngineError> {
-        self.score(weights.tensors(), rows)
+    pub fn score_weights(
+        &mut self,
+        weights: &Weights,
+        rows: &[TokenRow],
+        watch: Watch<'_>,
+    ) -> Result<Score, EngineError> {
+        self.score(weights.tensors(), rows, watch)
     }
 
     /// Scores rows with a trainer's present parameters.
     ///
     /// # Errors
     /// [`EngineError`] when the library fails.
-    pub fn score_trained(&mut self, trainer: &Trainer, rows: &[TokenRow]) -> Result<Score, EngineError> {
-        self.score(&trainer.weights()?, rows)
+    pub fn score_trained(
+        &mut self,
+        trainer: &Trainer,
+        rows: &[TokenRow],
+        watch: Watch<'_>,
+    ) -> Result<Score, EngineError> {
+        self.score(&trainer.weights()?, rows, watch)
     }
 
-    fn score(&mut self, weights: &[(Parameter, Vec<f32>)], rows: &[TokenRow]) -> Result<Score, EngineError> {
+    fn score(
+        &mut self,
+        weights: &[(Parameter, Vec<f32>)],
+        rows: &[TokenRow],
+        watch: Watch<'_>,
+    ) -> Result<Score, EngineError> {
         let mut state = Vec::new();
         for (parameter, data) in weights {
             state.push(StateTensor::new(parameter.name.clone(), &parameter.shape, data.clone())?);
@@ -65,21 +85,24 @@ impl Scorer {
                 feed.borrowed(&tensor.name, &tensor.value);
             }
             let outputs = self.program.run(feed)?;
-            let (targets, normalisers) = (outputs.floats("target")?, outputs.floats("normaliser")?);
-            for row in 0..chunk.len() {
-                let positions = self.batch.positions.get() as usize;
-                let mut total = 0;
-                for at in row * positions..(row + 1) * positions {
-                    if batch.learned[at] {
-                        match fixed::log_probability(targets[at], normalisers[at]) {
-                            Some(log_probability) => total += log_probability,
-                            None => return Ok(Score::NotFinite),
-                        }
-                    }
-                }
-                scores.push(fixed::micro(total, 1));
+            let sums = row_sums(&batch, outputs.floats("target")?, outputs.floats("normaliser")?);
+            let Some(sums) = sums else { return Ok(Score::NotFinite) };
+            scores.extend(sums.into_iter().take(chunk.len()));
+            if !watch(scores.len()) {
+                return Ok(Score::Stopped);
             }
         }
         Ok(Score::Finite(scores))
     }
+}
+
+/// Per row, the summed log-probability of its learned positions; `None` when one is not finite.
+fn row_sums(batch: &Batch, targets: &[f32], normalisers: &[f32]) -> Option<Vec<MicroNats>> {
+    let positions = batch.shape.positions.get() as usize;
+    let tokens: Vec<_> = targets.iter().zip(normalisers).zip(&batch.learned).collect();
+    let learned = |row: &[((&f32, &f32), &bool)]| {
+        let learned = row.iter().filter(|(_, learned)| **learned);
+        learned.map(|((t, n), _)| fixed::log_probability(**t, **n)).sum::<Option<i128>>()
+    };
+    tokens.chunks(positions).map(|row| Some(fixed::micro(learned(row)?, 1))).collect()
 }

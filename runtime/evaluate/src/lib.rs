@@ -1,1 +1,25 @@
-//! The evaluation pipeline and its replay.
+//! The evaluation pipeline and its audit.
+//!
+//! [`Evaluator::evaluate`] is the one path from a submission's bytes to a [`ScoreProof`]: split, checked
+//! by the schema kernel, tokenised, trained, scored. Each stage takes the type that only the stage
+//! before can build. [`audit::replay`] runs the same function again and names the first thing that differs.
+//! The world (files, clock, progress, cancellation) comes in through one trait, [`World`].
+//!
+//! [`ScoreProof`]: dataforge_core::proof::ScoreProof
+#![forbid(unsafe_code)]
+
+pub mod audit;
+mod error;
+mod evaluator;
+mod inspect;
+mod questions;
+mod train;
+mod weights;
+mod world;
+
+pub use dataforge_engine::{EngineError, KnownAnswer, Options, Runtime};
+pub use dataforge_sandbox::SandboxError;
+pub use error::EvaluateError;
+pub use evaluator::{Evaluation, Evaluator, Timings};
+pub use inspect::{Accepted, Inspection, Inspector};
+pub use world::{Pinned, Progress, World, WorldError};

@@ -1,9 +1,11 @@
 //! The error of this crate's boundary: one variant per part that can fail.
 
 use crate::artifacts::ArtifactError;
+use crate::benchmarks::BenchmarkFileError;
 use crate::demo_data::DemoDataError;
 use crate::fs::FileError;
 use crate::public_sets::PublicSetError;
+use crate::specs::SpecsError;
 
 /// What went wrong in the real world.
 #[derive(Debug, thiserror::Error)]
@@ -24,4 +26,10 @@ pub enum NodeError {
     /// A public data set is too small or too uniform for the demo.
     #[error(transparent)]
     DemoData(#[from] DemoDataError),
+    /// A spec cannot be found or used.
+    #[error(transparent)]
+    Specs(#[from] SpecsError),
+    /// The hidden rows cannot be had.
+    #[error(transparent)]
+    Benchmark(#[from] BenchmarkFileError),
 }

@@ -8,14 +8,22 @@
 //! - [`fs`]: bounded reads, atomic writes
 //! - [`artifacts`]: what is pinned in `artifacts.lock`, fetched once and verified on every use
 //! - [`public_sets`]: public data sets, parsed into rows
+//! - [`specs`]: eval specs on disk
+//! - [`benchmarks`]: the hidden rows, from a file or a public set
+//! - [`world`]: what the pipeline sees of all this
 //! - [`demo_data`]: the demo's submissions and hidden benchmark, built from a public set
 
 pub mod artifacts;
+pub mod benchmarks;
 pub mod demo_data;
 mod error;
 pub mod fs;
 pub mod home;
 pub mod public_sets;
+pub mod specs;
+#[cfg(test)]
+mod testing;
+pub mod world;
 
 pub use error::NodeError;
 pub use home::Home;

@@ -1,0 +1,174 @@
+//! The command line, as clap types.
+
+use clap::{Args, Parser, Subcommand};
+use dataforge_core::hash::EpochSeed;
+use std::path::PathBuf;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    success
+  1    the answer is no: a proof or pin that does not hold, a submission that is rejected
+  2    bad usage or bad input; the message names file, row and reason
+  3    the environment: a missing artifact, no network, an engine that is not exact
+  130  stopped by Ctrl-C";
+
+/// Evaluates synthetic datasets so that anyone can recompute the score bit for bit.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
+    /// Print one JSON object instead of text.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Threads that one operator may use; any number gives the same bits. Default: all processors.
+    #[arg(long, global = true, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+
+    /// Folder with eval specs. Default: DATAFORGE_SPECS, else eval-specs here or above.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) specs: Option<PathBuf>,
+
+    /// Say more on stderr; twice for everything.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run everything once on real data: check, train, score, prove, settle, replay, and refuse tampering.
+    Demo(Demo),
+    /// Say whether this machine can evaluate: library, provider, known-answer test.
+    Doctor,
+    /// Fetch and verify what evaluations need: ONNX Runtime, models, public data.
+    Artifacts {
+        #[command(subcommand)]
+        action: ArtifactsAction,
+    },
+    /// List, show, verify and lock eval specs.
+    Spec {
+        #[command(subcommand)]
+        action: SpecAction,
+    },
+    /// Check a dataset against a spec's rules, without training: what a validator's kernels would say.
+    Check(Check),
+    /// Evaluate a dataset under a spec and write its score proof.
+    Evaluate(Evaluate),
+    /// Look at score proofs.
+    Proof {
+        #[command(subcommand)]
+        action: ProofAction,
+    },
+    /// Check score proofs by running evaluations again.
+    Audit {
+        #[command(subcommand)]
+        action: AuditAction,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Spec to demonstrate; it must draw on a public set.
+    #[arg(long, default_value = "date@1")]
+    pub(crate) spec: String,
+
+    /// Epoch seed: 64 hexadecimal digits of public randomness.
+    #[arg(long, default_value = DEMO_SEED)]
+    pub(crate) seed: EpochSeed,
+
+    /// Folder for the datasets and proofs. Default: demo/<spec> in DataForge's own folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Write the datasets and stop.
+    #[arg(long)]
+    pub(crate) prepare_only: bool,
+}
+
+const DEMO_SEED: &str = "0101010101010101010101010101010101010101010101010101010101010101";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ArtifactsAction {
+    /// Fetch what is missing; all of this machine's artifacts when none is named.
+    Fetch { names: Vec<String> },
+    /// Hash what is in the cache and compare it with artifacts.lock.
+    Verify,
+    /// Print the path of one artifact.
+    Path { name: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SpecAction {
+    /// List the specs there are.
+    List,
+    /// Show one spec and its id.
+    Show { spec: String },
+    /// Compare everything that the spec's lock pins with what is there.
+    Verify { spec: String },
+    /// Write the lock afresh. For authors: a published spec's lock never changes.
+    Lock { spec: String },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// JSON Lines file.
+    pub(crate) dataset: PathBuf,
+
+    /// Eval spec, as name@version.
+    #[arg(long)]
+    pub(crate) spec: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Evaluate {
+    /// JSON Lines file.
+    pub(crate) dataset: PathBuf,
+
+    /// Eval spec, as name@version.
+    #[arg(long)]
+    pub(crate) spec: String,
+
+    /// Epoch seed: 64 hexadecimal digits.
+    #[arg(long)]
+    pub(crate) seed: EpochSeed,
+
+    /// Where the score proof is written.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+
+    /// The hidden benchmark rows. Not needed for specs that draw on a public set.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) benchmark: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProofAction {
+    /// Show what a proof says.
+    Show {
+        proof: PathBuf,
+        /// Show every training step.
+        #[arg(long)]
+        steps: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditAction {
+    /// Run the whole evaluation again and compare; names the first thing that differs.
+    Replay(Replay),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    pub(crate) proof: PathBuf,
+
+    /// The submission that the proof is about.
+    #[arg(long)]
+    pub(crate) dataset: PathBuf,
+
+    /// The hidden benchmark rows. Not needed for specs that draw on a public set.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) benchmark: Option<PathBuf>,
+}

@@ -1,0 +1,9 @@
+//! One module per command.
+
+pub(crate) mod artifacts;
+pub(crate) mod audit;
+pub(crate) mod demo;
+pub(crate) mod doctor;
+pub(crate) mod evaluate;
+pub(crate) mod proof;
+pub(crate) mod spec;

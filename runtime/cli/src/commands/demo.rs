@@ -1,0 +1,234 @@
+//! `dataforge demo`: the whole path once, on real data, ending with what must be refused.
+
+mod refusals;
+
+use crate::arguments::Demo;
+use crate::commands::evaluate::timings_json;
+use crate::context::Context;
+use crate::exit::Answer;
+use crate::output::{self, nats};
+use crate::progress::Stage;
+use anyhow::Context as _;
+use dataforge_core::hash::EpochSeed;
+use dataforge_core::proof::Outcome;
+use dataforge_core::spec::{PinnedSpec, Spec};
+use dataforge_core::units::{MicroNats, Ppm};
+use dataforge_evaluate::{Evaluation, Evaluator, audit};
+use dataforge_node::benchmarks::{self, PublicSet};
+use dataforge_node::demo_data::DemoPaths;
+use dataforge_node::fs::write_atomic;
+use dataforge_settle::{
+    Award, Claim, CommitOrder, CopyRule, MicroShare, Outcome as Claimed, Rule, Settlement, Standing,
+    SubmissionName, settle_epoch,
+};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// The miners' part of the demonstration's emission.
+const POOL: MicroShare = MicroShare(1_000_000);
+
+/// A submission with half of its rows from an earlier one is a copy.
+const COPY_THRESHOLD: Ppm = Ppm(500_000);
+
+/// One submission after its evaluation.
+struct Entry {
+    name: &'static str,
+    bytes: Vec<u8>,
+    evaluation: Evaluation,
+}
+
+pub(crate) fn run(context: &Context, arguments: &Demo) -> anyhow::Result<Answer> {
+    let start = Instant::now();
+    let specs = context.specs()?;
+    let pinned = specs.load(&arguments.spec)?;
+    let spec = pinned.spec();
+    let set = PublicSet::of(spec)?;
+    context.provision(&["onnxruntime", &spec.model.weights, &spec.model.tokenizer, set.artifact])?;
+
+    let folder = arguments.out.clone().unwrap_or_else(|| folder_of(context, spec));
+    let sets = set.build(spec, &context.artifacts)?;
+    let paths = sets.write(&folder)?;
+    say(context, &format!("datasets  {}", folder.display()))?;
+    if arguments.prepare_only {
+        return prepared(context, &paths);
+    }
+    say(context, &format!("spec      {} {}", spec.reference(), pinned.id()))?;
+    say(context, &format!("seed      {}", arguments.seed))?;
+
+    let stage = Stage::new("baseline");
+    let world = context.world(&specs, &pinned, &stage);
+    let benchmark = benchmarks::open_rows(spec, sets.benchmark)?;
+    let mut evaluator = Evaluator::prepare(&world, pinned.clone(), benchmark)?;
+    let entries = evaluate_all(context, &mut evaluator, &stage, &paths, arguments.seed)?;
+    let settlement = settle(spec, &entries)?;
+    if !context.json {
+        print_table(&entries, &settlement)?;
+    }
+
+    let (replayed, refused) = prove(context, &mut evaluator, &stage, &world, &pinned, &entries)?;
+    let seconds = start.elapsed().as_secs_f64();
+    if context.json {
+        let submissions: Vec<Value> =
+            entries.iter().zip(&settlement.awards).map(|(entry, award)| entry_json(entry, award)).collect();
+        output::json(&json!({
+            "spec": pinned.id(), "seed": arguments.seed, "submissions": submissions, "folder": folder,
+            "replay": replayed, "refusals": refused, "seconds": seconds,
+        }))?;
+    } else {
+        output::line(&format!("\ndone in {seconds:.1} s; datasets and proofs are in {}", folder.display()))?;
+    }
+    Ok(refused.iter().all(|refusal| refusal.refused).into())
+}
+
+fn say(context: &Context, line: &str) -> anyhow::Result<()> {
+    if context.json { Ok(()) } else { output::line(line) }
+}
+
+fn folder_of(context: &Context, spec: &Spec) -> PathBuf {
+    context.home.path().join("demo").join(spec.reference())
+}
+
+fn prepared(context: &Context, paths: &DemoPaths) -> anyhow::Result<Answer> {
+    if context.json {
+        let submissions: Vec<_> = paths.submissions.iter().map(|(name, path)| json!({ "name": name, "path": path })).collect();
+        output::json(&json!({ "benchmark": paths.benchmark, "submissions": submissions }))?;
+    }
+    Ok(Answer::Yes)
+}
+
+fn evaluate_all(
+    context: &Context,
+    evaluator: &mut Evaluator<'_>,
+    stage: &Stage,
+    paths: &DemoPaths,
+    seed: EpochSeed,
+) -> anyhow::Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for (name, path) in &paths.submissions {
+        stage.rename(name);
+        let bytes = super::evaluate::read_dataset(path)?;
+        let evaluation = evaluator.evaluate(&bytes, seed).context(*name)?;
+        stage.finish();
+        write_atomic(&path.with_extension("proof"), &evaluation.proof.to_file())?;
+        let timings = evaluation.timings;
+        let line = format!(
+            "{name:9} {} rows: checked in {:.2} s, trained {} steps in {:.2} s ({:.0} ms per step, {:.0} tokens/s), scored in {:.2} s",
+            evaluation.report.rows,
+            timings.inspecting.as_secs_f64(),
+            timings.steps,
+            timings.training.as_secs_f64(),
+            1e3 * timings.training.as_secs_f64() / f64::from(timings.steps.max(1)),
+            timings.tokens as f64 / timings.training.as_secs_f64().max(1e-9),
+            timings.scoring.as_secs_f64(),
+        );
+        say(context, &line)?;
+        entries.push(Entry { name, bytes, evaluation });
+    }
+    Ok(entries)
+}
+
+fn settle(spec: &Spec, entries: &[Entry]) -> anyhow::Result<Settlement> {
+    let claim = |(order, entry): (u64, &Entry)| {
+        let proof = &entry.evaluation.proof;
+        Claim {
+            submission: SubmissionName(entry.name.into()),
+            digest: proof.inputs.dataset,
+            commit_order: CommitOrder(order),
+            outcome: match &proof.outcome {
+                Outcome::Rejected => Claimed::Rejected,
+                Outcome::Diverged { .. } => Claimed::Diverged,
+                Outcome::Scored { lift, .. } => Claimed::Scored { lift: *lift },
+            },
+            fingerprints: entry.evaluation.fingerprints.clone(),
+        }
+    };
+    let claims: Vec<Claim> = (0..).zip(entries).map(claim).collect();
+    let copy = CopyRule { threshold: COPY_THRESHOLD };
+    Ok(settle_epoch(&claims, &Rule { pool: POOL, margin: spec.score.margin(), copy })?)
+}
+
+/// Choice loss before and after training; none where nothing was trained or scored.
+fn losses(evaluation: &Evaluation) -> (Option<MicroNats>, Option<MicroNats>) {
+    let baseline = evaluation.proof.training().map(|training| training.baseline.choice_loss);
+    let trained = match &evaluation.proof.outcome {
+        Outcome::Scored { trained, .. } => Some(trained.choice_loss),
+        _ => None,
+    };
+    (baseline, trained)
+}
+
+fn verdict(standing: &Standing) -> String {
+    match standing {
+        Standing::Paid => "paid".into(),
+        Standing::BelowMargin => "below margin".into(),
+        Standing::Copy { of } => format!("copy of {of}"),
+        Standing::Rejected => "rejected".into(),
+        Standing::Diverged => "diverged".into(),
+    }
+}
+
+fn print_table(entries: &[Entry], settlement: &Settlement) -> anyhow::Result<()> {
+    let text = |loss: Option<MicroNats>| loss.map_or_else(|| "-".into(), MicroNats::display);
+    let row = |(entry, award): (&Entry, &Award)| {
+        let (baseline, trained) = losses(&entry.evaluation);
+        let proof = &entry.evaluation.proof;
+        vec![
+            entry.name.into(),
+            verdict(&award.standing),
+            entry.evaluation.report.rows.to_string(),
+            text(baseline),
+            text(trained),
+            proof.lift().display(),
+            format!("{:.2} %", 100.0 * award.share.0 as f64 / POOL.0 as f64),
+            proof.digest().to_string(),
+        ]
+    };
+    let rows: Vec<_> = entries.iter().zip(&settlement.awards).map(row).collect();
+    let header = ["submission", "verdict", "rows", "baseline", "trained", "lift", "share", "proof digest"];
+    output::line(&format!("\n{}", output::table(&header, &rows)))?;
+    output::line("baseline and trained: choice loss in nats, chance is the log of the number of candidates; lift: chance minus trained")
+}
+
+fn entry_json(entry: &Entry, award: &Award) -> Value {
+    let (baseline, trained) = losses(&entry.evaluation);
+    let proof = &entry.evaluation.proof;
+    json!({
+        "name": entry.name,
+        "verdict": verdict(&award.standing),
+        "rows": entry.evaluation.report.rows,
+        "baseline": baseline.map(nats),
+        "trained": trained.map(nats),
+        "lift": nats(proof.lift()),
+        "share": award.share.0 as f64 / POOL.0 as f64,
+        "proof_digest": proof.digest(),
+        "proof_bytes": proof.to_file().len(),
+        "timings": timings_json(&entry.evaluation),
+    })
+}
+
+/// Replays the first proof, then shows what is refused.
+fn prove(
+    context: &Context,
+    evaluator: &mut Evaluator<'_>,
+    stage: &Stage,
+    world: &dyn dataforge_evaluate::World,
+    pinned: &PinnedSpec,
+    entries: &[Entry],
+) -> anyhow::Result<(Value, Vec<refusals::Refused>)> {
+    let first = entries.first().context("the demonstration has submissions")?;
+    stage.rename(&format!("replaying {}", first.name));
+    let start = Instant::now();
+    let replayed = audit::replay(evaluator, &first.evaluation.proof, &first.bytes)?;
+    stage.finish();
+    let replayed = replayed.with_context(|| format!("the replay of {}", first.name))?;
+    let (digest, seconds) = (replayed.proof.digest(), start.elapsed().as_secs_f64());
+    say(context, &format!("\nreplay    {}: same digest {digest} in {seconds:.1} s", first.name))?;
+
+    let refused = refusals::show(world, pinned, evaluator.benchmark().root(), &first.evaluation.proof, &first.bytes)?;
+    for refusal in &refused {
+        let word = if refusal.refused { "refused" } else { "ACCEPTED" };
+        say(context, &format!("{word:9} {}: {}", refusal.what, refusal.reason))?;
+    }
+    Ok((json!({ "submission": first.name, "proof_digest": digest, "seconds": seconds }), refused))
+}

@@ -1,0 +1,172 @@
+//! `dataforge check` and `dataforge evaluate`: a dataset through the kernels, or all the way to its proof.
+
+use crate::arguments::{Check, Evaluate};
+use crate::context::Context;
+use crate::exit::Answer;
+use crate::output::{self, nats};
+use crate::progress::Stage;
+use anyhow::Context as _;
+use dataforge_core::dataset::{CheckReport, RawSubmission};
+use dataforge_core::limits::DATASET_BYTES_MAX;
+use dataforge_core::proof::{Outcome, ScoreProof};
+use dataforge_evaluate::{Evaluation, Evaluator, Inspector};
+use dataforge_node::fs::{read_bounded, write_atomic};
+use serde_json::{Value, json};
+use std::path::Path;
+
+pub(crate) fn read_dataset(path: &Path) -> anyhow::Result<Vec<u8>> {
+    Ok(read_bounded(path, DATASET_BYTES_MAX)?)
+}
+
+pub(crate) fn check(context: &Context, arguments: &Check) -> anyhow::Result<Answer> {
+    let specs = context.specs()?;
+    let pinned = specs.load(&arguments.spec)?;
+    let bytes = read_dataset(&arguments.dataset)?;
+    let name = arguments.dataset.display();
+    let raw = RawSubmission::split(&bytes).with_context(|| name.to_string())?;
+    context.provision(&[&pinned.spec().model.tokenizer])?;
+    let stage = Stage::new(&name.to_string());
+    let world = context.world(&specs, &pinned, &stage);
+    let report = Inspector::load(&world, &pinned)?.inspect(&world, &raw)?.report;
+    stage.finish();
+    if context.json {
+        output::json(&report_json(&report))?;
+    } else {
+        print_report(&arguments.dataset, &report)?;
+    }
+    Ok(report.accepted().into())
+}
+
+pub(crate) fn run(context: &Context, arguments: &Evaluate) -> anyhow::Result<Answer> {
+    let specs = context.specs()?;
+    let pinned = specs.load(&arguments.spec)?;
+    let bytes = read_dataset(&arguments.dataset)?;
+    let benchmark = context.provision_for(pinned.spec(), arguments.benchmark.as_deref())?;
+    let name = arguments.dataset.display().to_string();
+    let stage = Stage::new(&name);
+    let world = context.world(&specs, &pinned, &stage);
+    let mut evaluator = Evaluator::prepare(&world, pinned, benchmark)?;
+    let evaluation = evaluator.evaluate(&bytes, arguments.seed).context(name)?;
+    stage.finish();
+    write_atomic(&arguments.out, &evaluation.proof.to_file())?;
+    if context.json {
+        output::json(&evaluation_json(&evaluation))?;
+    } else {
+        print_evaluation(&arguments.dataset, &evaluation)?;
+        output::line(&format!("proof written to {}", arguments.out.display()))?;
+    }
+    Ok((evaluation.proof.outcome != Outcome::Rejected).into())
+}
+
+fn print_report(dataset: &Path, report: &CheckReport) -> anyhow::Result<()> {
+    for fault in &report.faults {
+        output::line(&format!("{}: {fault}", dataset.display()))?;
+    }
+    let kept = report.faults.len();
+    if report.faults_total as usize > kept {
+        output::line(&format!("… and {} more faults", report.faults_total as usize - kept))?;
+    }
+    let verdict = if report.accepted() { "accepted" } else { "rejected" };
+    output::line(&format!("{verdict}: {} rows, {} faults", report.rows, report.faults_total))
+}
+
+fn print_evaluation(dataset: &Path, evaluation: &Evaluation) -> anyhow::Result<()> {
+    let Evaluation { proof, report, timings, .. } = evaluation;
+    if proof.outcome == Outcome::Rejected {
+        print_report(dataset, report)?;
+    }
+    for line in summary(proof) {
+        output::line(&line)?;
+    }
+    if timings.steps > 0 {
+        let seconds = timings.training.as_secs_f64();
+        output::line(&format!(
+            "time      checking and tokenising {:.2} s, training {seconds:.2} s ({:.0} ms per step, {:.0} tokens/s), scoring {:.2} s",
+            timings.inspecting.as_secs_f64(),
+            1e3 * seconds / f64::from(timings.steps),
+            timings.tokens as f64 / seconds,
+            timings.scoring.as_secs_f64(),
+        ))?;
+    }
+    Ok(())
+}
+
+/// What a proof says, for people.
+pub(crate) fn summary(proof: &ScoreProof) -> Vec<String> {
+    let mut lines = vec![
+        format!("verdict   {}", proof.verdict()),
+        format!("digest    {}", proof.digest()),
+        format!("spec      {}", proof.inputs.spec),
+        format!("dataset   {}", proof.inputs.dataset),
+        format!("benchmark {}", proof.inputs.benchmark),
+        format!("seed      {}", proof.inputs.seed),
+    ];
+    if let Some(training) = proof.training() {
+        let baseline = training.baseline.choice_loss.display();
+        lines.push(format!("steps     {}", training.steps.len()));
+        lines.push(format!("baseline  choice loss {baseline} nats"));
+    }
+    if let Outcome::Scored { trained, final_state, rows, lift, .. } = &proof.outcome {
+        lines.push(format!("trained   choice loss {} nats over {} rows", trained.choice_loss.display(), rows.len()));
+        lines.push(format!("accuracy  {:.1} % (reported, not paid)", f64::from(trained.accuracy.0) / 1e4));
+        lines.push(format!("state     {final_state}"));
+        lines.push(format!("lift      {} nats", lift.display()));
+    }
+    if let Outcome::Diverged { at, .. } = &proof.outcome {
+        lines.push(format!("diverged  at step {}; lift 0", at.0));
+    }
+    lines
+}
+
+fn report_json(report: &CheckReport) -> Value {
+    json!({
+        "accepted": report.accepted(),
+        "rows": report.rows,
+        "faults_total": report.faults_total,
+        "faults": report.faults,
+        "fuel": report.fuel,
+    })
+}
+
+/// What a proof says, for programs.
+pub(crate) fn proof_json(proof: &ScoreProof) -> Value {
+    let mut value = json!({
+        "verdict": proof.verdict(),
+        "digest": proof.digest(),
+        "inputs": proof.inputs,
+        "report": proof.report,
+        "lift": nats(proof.lift()),
+    });
+    if let Some(training) = proof.training() {
+        value["steps"] = json!(training.steps.len());
+        value["plan"] = json!(training.plan);
+        value["initial_state"] = json!(training.initial_state);
+        value["baseline"] = json!(nats(training.baseline.choice_loss));
+    }
+    if let Outcome::Scored { trained, final_state, .. } = &proof.outcome {
+        value["trained"] = json!(nats(trained.choice_loss));
+        value["accuracy"] = json!(f64::from(trained.accuracy.0) / 1e6);
+        value["answer_nll"] = json!(nats(trained.answer_nll));
+        value["final_state"] = json!(final_state);
+    }
+    value
+}
+
+fn evaluation_json(evaluation: &Evaluation) -> Value {
+    let mut value = proof_json(&evaluation.proof);
+    value["check"] = report_json(&evaluation.report);
+    value["timings"] = timings_json(evaluation);
+    value
+}
+
+/// Advisory timings, in seconds.
+pub(crate) fn timings_json(evaluation: &Evaluation) -> Value {
+    let timings = evaluation.timings;
+    json!({
+        "inspecting_s": timings.inspecting.as_secs_f64(),
+        "training_s": timings.training.as_secs_f64(),
+        "scoring_s": timings.scoring.as_secs_f64(),
+        "steps": timings.steps,
+        "tokens": timings.tokens,
+    })
+}

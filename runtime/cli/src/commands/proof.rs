@@ -1,0 +1,43 @@
+//! `dataforge proof`: what a proof says.
+
+use crate::arguments::ProofAction;
+use crate::commands::evaluate::{proof_json, summary};
+use crate::context::Context;
+use crate::exit::Answer;
+use crate::output;
+use anyhow::Context as _;
+use dataforge_core::limits::PROOF_BYTES_MAX;
+use dataforge_core::proof::ScoreProof;
+use dataforge_node::fs::read_bounded;
+use serde_json::json;
+use std::path::Path;
+
+pub(crate) fn read(path: &Path) -> anyhow::Result<ScoreProof> {
+    let bytes = read_bounded(path, PROOF_BYTES_MAX)?;
+    ScoreProof::from_file(&bytes).with_context(|| path.display().to_string())
+}
+
+pub(crate) fn run(context: &Context, action: &ProofAction) -> anyhow::Result<Answer> {
+    let ProofAction::Show { proof, steps } = action;
+    let proof = read(proof)?;
+    let records = proof.training().map_or(&[][..], |training| &training.steps);
+    if context.json {
+        let mut value = proof_json(&proof);
+        if *steps {
+            value["step_records"] = json!(records);
+        }
+        output::json(&value)?;
+        return Ok(Answer::Yes);
+    }
+    for line in summary(&proof) {
+        output::line(&line)?;
+    }
+    if *steps {
+        for record in records {
+            let state = record.state.map_or_else(String::new, |root| root.to_string());
+            let (step, loss) = (record.step.0, record.loss.display());
+            output::line(&format!("step {step:6}  loss {loss}  batch {}  state {state}", record.batch))?;
+        }
+    }
+    Ok(Answer::Yes)
+}

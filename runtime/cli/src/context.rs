@@ -1,0 +1,82 @@
+//! What every command shares: folders, artifacts, options, and the stop flag that Ctrl-C sets.
+
+use crate::arguments::Arguments;
+use crate::progress;
+use anyhow::Context as _;
+use dataforge_core::benchmark::Benchmark;
+use dataforge_core::spec::{PinnedSpec, Spec};
+use dataforge_node::artifacts::{ArtifactLock, Artifacts};
+use dataforge_node::benchmarks::{self, PublicSet};
+use dataforge_node::specs::Specs;
+use dataforge_node::world::NodeWorld;
+use dataforge_node::{Home, NodeError};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Set by Ctrl-C. Commands look at it between steps; a second Ctrl-C ends the process.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+pub(crate) struct Context {
+    pub(crate) json: bool,
+    pub(crate) home: Home,
+    pub(crate) artifacts: Artifacts,
+    threads: usize,
+    specs: Option<PathBuf>,
+}
+
+impl Context {
+    pub(crate) fn new(arguments: &Arguments) -> anyhow::Result<Self> {
+        ctrlc::set_handler(|| {
+            if STOP.swap(true, Ordering::Relaxed) {
+                std::process::exit(130);
+            }
+        })
+        .context("cannot listen for Ctrl-C")?;
+        let home = Home::discover()?;
+        let artifacts = Artifacts::new(&home, ArtifactLock::embedded()?);
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Self {
+            json: arguments.json,
+            home,
+            artifacts,
+            threads: arguments.threads.map_or(processors, usize::from),
+            specs: arguments.specs.clone(),
+        })
+    }
+
+    pub(crate) fn threads(&self) -> usize {
+        self.threads
+    }
+
+    pub(crate) fn stop() -> &'static AtomicBool {
+        &STOP
+    }
+
+    pub(crate) fn specs(&self) -> Result<Specs, NodeError> {
+        Ok(match &self.specs {
+            Some(folder) => Specs::at(folder),
+            None => Specs::discover()?,
+        })
+    }
+
+    /// Fetches what is missing of `names`, with progress.
+    pub(crate) fn provision(&self, names: &[&str]) -> Result<Vec<PathBuf>, NodeError> {
+        Ok(self.artifacts.fetch(names, &progress::Fetching::new(&STOP))?)
+    }
+
+    /// Fetches what evaluating under `spec` needs, and opens the benchmark.
+    pub(crate) fn provision_for(&self, spec: &Spec, benchmark: Option<&Path>) -> Result<Benchmark, NodeError> {
+        let mut names = vec!["onnxruntime", spec.model.weights.as_str(), spec.model.tokenizer.as_str()];
+        if benchmark.is_none() {
+            names.push(PublicSet::of(spec)?.artifact);
+        }
+        self.provision(&names)?;
+        benchmarks::open(spec, benchmark, &self.artifacts)
+    }
+
+    /// The pipeline's surroundings for one spec, with progress under `label`.
+    pub(crate) fn world<'a>(&'a self, specs: &'a Specs, spec: &PinnedSpec, label: &'a progress::Stage) -> NodeWorld<'a> {
+        let report = Box::new(|event| label.event(event));
+        NodeWorld::new(specs, &spec.spec().reference(), &self.artifacts, self.threads, &STOP, report)
+    }
+}

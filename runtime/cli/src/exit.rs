@@ -1,0 +1,120 @@
+//! Exit codes: every error belongs to the one who can do something about it.
+
+use anyhow::Error;
+use dataforge_core::benchmark::BenchmarkError;
+use dataforge_core::proof::ProofFileError;
+use dataforge_evaluate::audit::Refusal;
+use dataforge_evaluate::{EngineError, EvaluateError};
+use dataforge_node::NodeError;
+use dataforge_node::artifacts::ArtifactError;
+use dataforge_node::benchmarks::BenchmarkFileError;
+use std::process::ExitCode;
+
+/// How a command that ran to its end ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Yes,
+    No,
+}
+
+impl From<Answer> for ExitCode {
+    fn from(answer: Answer) -> Self {
+        match answer {
+            Answer::Yes => Self::SUCCESS,
+            Answer::No => Self::from(NO),
+        }
+    }
+}
+
+impl From<bool> for Answer {
+    fn from(yes: bool) -> Self {
+        if yes { Self::Yes } else { Self::No }
+    }
+}
+
+const NO: u8 = 1;
+const BAD_INPUT: u8 = 2;
+const ENVIRONMENT: u8 = 3;
+const STOPPED: u8 = 130;
+
+/// Prints an error to stderr and gives its exit code.
+pub(crate) fn report(error: &Error) -> ExitCode {
+    let code = code(error);
+    let label = match code {
+        NO => "refused",
+        STOPPED => "stopped",
+        _ => "error",
+    };
+    print_line(&format!("{label}: {error:#}"));
+    if let Some(hint) = hint(error) {
+        print_line(&format!("  help: {hint}"));
+    }
+    ExitCode::from(code)
+}
+
+#[expect(clippy::print_stderr, reason = "the last word of a failing command")]
+fn print_line(line: &str) {
+    eprintln!("{line}");
+}
+
+/// The code of the innermost error that has one.
+fn code(error: &Error) -> u8 {
+    error.chain().filter_map(code_of).last().unwrap_or(BAD_INPUT)
+}
+
+fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
+    if let Some(error) = error.downcast_ref::<EvaluateError>() {
+        return evaluate_code(error);
+    }
+    if error.is::<Refusal>() {
+        return Some(NO);
+    }
+    if let Some(error) = error.downcast_ref::<ProofFileError>() {
+        return Some(if *error == ProofFileError::Damaged { NO } else { BAD_INPUT });
+    }
+    if let Some(error) = error.downcast_ref::<BenchmarkFileError>() {
+        return Some(match error {
+            BenchmarkFileError::Benchmark(BenchmarkError::WrongRoot { .. }) => NO,
+            _ => BAD_INPUT,
+        });
+    }
+    if let Some(error) = error.downcast_ref::<ArtifactError>() {
+        return Some(match error {
+            ArtifactError::Unknown { .. } => BAD_INPUT,
+            ArtifactError::Cancelled { .. } => STOPPED,
+            _ => ENVIRONMENT,
+        });
+    }
+    match error.downcast_ref::<NodeError>() {
+        Some(NodeError::NoHome | NodeError::Artifact(_)) => Some(ENVIRONMENT),
+        Some(NodeError::Benchmark(error)) => code_of(error),
+        _ => None,
+    }
+}
+
+fn evaluate_code(error: &EvaluateError) -> Option<u8> {
+    match error {
+        EvaluateError::Tampered { .. } => Some(NO),
+        EvaluateError::Cancelled => Some(STOPPED),
+        EvaluateError::Engine(_) => Some(ENVIRONMENT),
+        EvaluateError::World(source) => code_of(source.as_ref()),
+        _ => Some(BAD_INPUT),
+    }
+}
+
+fn hint(error: &Error) -> Option<&'static str> {
+    let engine = error.chain().find_map(|e| {
+        e.downcast_ref::<EngineError>().or_else(|| match e.downcast_ref::<EvaluateError>() {
+            Some(EvaluateError::Engine(error)) => Some(error),
+            _ => None,
+        })
+    });
+    match engine {
+        Some(EngineError::Load { .. } | EngineError::KnownAnswer { .. }) => Some(
+            "unset ORT_DYLIB_PATH to use the pinned library, `dataforge artifacts fetch onnxruntime` to \
+             fetch it, `dataforge doctor` to test it",
+        ),
+        Some(_) => Some("`dataforge doctor` tests the engine"),
+        None => None,
+    }
+}

@@ -1,0 +1,176 @@
+//! The one path from a submission's bytes to its score proof.
+
+use crate::error::EvaluateError;
+use crate::inspect::{Inspection, Inspector, read};
+use crate::questions::Questions;
+use crate::train::{self, End};
+use crate::weights::read_npz;
+use crate::world::{Pinned, Progress, World};
+use dataforge_core::benchmark::Benchmark;
+use dataforge_core::dataset::{CheckReport, RawSubmission};
+use dataforge_core::hash::{EpochSeed, RowFingerprint};
+use dataforge_core::plan::{BatchShape, TokenPlan};
+use dataforge_core::proof::{Metrics, Outcome, ProofInputs, ScoreProof, Training};
+use dataforge_core::spec::PinnedSpec;
+use dataforge_core::units::StepIndex;
+use dataforge_engine::{Options, Runtime, Score, Scorer, Weights};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// Rows of a scoring batch. Any number gives the same bits; this one keeps the activations in cache.
+const SCORING_ROWS: NonZeroU32 = NonZeroU32::new(8).unwrap();
+
+/// What an evaluation gives: the proof, and what is not part of it.
+#[derive(Debug, Clone)]
+pub struct Evaluation {
+    /// The same for every honest validator.
+    pub proof: ScoreProof,
+    /// What the kernels found; the proof has its digest.
+    pub report: CheckReport,
+    /// For finding copies; empty when the submission was rejected.
+    pub fingerprints: Vec<RowFingerprint>,
+    /// Advisory: how long each stage took here.
+    pub timings: Timings,
+}
+
+/// Wall time of each stage. Advisory, never hashed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timings {
+    /// Schema and tokenizer kernels.
+    pub inspecting: Duration,
+    /// Training, state roots included.
+    pub training: Duration,
+    /// Scoring the benchmark.
+    pub scoring: Duration,
+    /// Tokens trained on, padding included.
+    pub tokens: u64,
+    /// Training steps.
+    pub steps: u32,
+}
+
+/// A spec made ready: kernels, engine, weights, benchmark, and the untrained model's metrics.
+pub struct Evaluator<'w> {
+    world: &'w dyn World,
+    spec: PinnedSpec,
+    benchmark: Benchmark,
+    inspector: Inspector,
+    runtime: Runtime,
+    weights: Weights,
+    questions: Questions,
+    scorer: Scorer,
+    baseline: Metrics,
+}
+
+impl<'w> Evaluator<'w> {
+    /// Loads everything that `spec` pins, verifies it, and measures the untrained reference.
+    ///
+    /// # Errors
+    /// [`EvaluateError`]; nothing of it is a submission's fault.
+    pub fn prepare(world: &'w dyn World, spec: PinnedSpec, benchmark: Benchmark) -> Result<Self, EvaluateError> {
+        let inspector = Inspector::load(world, &spec)?;
+        let questions = Questions::new(&inspector, &benchmark)?;
+        let model = &spec.spec().model;
+        let bytes = read(world, Pinned::Artifact(&model.weights), &spec.lock().artifacts)?;
+        let weights = read_npz(&bytes, &model.llama)
+            .map_err(|source| EvaluateError::Weights { artifact: model.weights.clone(), source })?;
+        let library = world.engine_library().map_err(EvaluateError::World)?;
+        let runtime = Runtime::load(&library, Options { threads: world.threads() })?;
+        let shape = BatchShape { rows: SCORING_ROWS, positions: spec.spec().training.positions };
+        let mut scorer = Scorer::new(&runtime, &model.llama, shape)?;
+        let scores = match scorer.score_weights(&weights, &questions.candidates, &mut |_| !world.cancelled())? {
+            Score::Finite(scores) => scores,
+            Score::Stopped => return Err(EvaluateError::Cancelled),
+            Score::NotFinite => {
+                let reason = "the untrained model's scores are not finite".into();
+                return Err(EvaluateError::Material { what: format!("artifact {}", model.weights), reason });
+            }
+        };
+        let baseline = questions.metrics(&questions.rows(&scores));
+        Ok(Self { world, spec, benchmark, inspector, runtime, weights, questions, scorer, baseline })
+    }
+
+    /// The spec.
+    #[must_use]
+    pub fn spec(&self) -> &PinnedSpec {
+        &self.spec
+    }
+
+    /// The benchmark.
+    #[must_use]
+    pub fn benchmark(&self) -> &Benchmark {
+        &self.benchmark
+    }
+
+    /// The untrained reference on the benchmark.
+    #[must_use]
+    pub fn baseline(&self) -> Metrics {
+        self.baseline
+    }
+
+    /// Evaluates one submission: the bytes of its file, under the epoch's seed.
+    ///
+    /// # Errors
+    /// [`EvaluateError`]; a submission that is rejected or diverges is a result, not an error.
+    pub fn evaluate(&mut self, bytes: &[u8], seed: EpochSeed) -> Result<Evaluation, EvaluateError> {
+        let raw = RawSubmission::split(bytes)?;
+        let inputs = ProofInputs {
+            spec: self.spec.id(),
+            dataset: raw.digest(),
+            benchmark: self.benchmark.root(),
+            seed,
+        };
+        let start = self.world.elapsed();
+        let Inspection { report, accepted } = self.inspector.inspect(self.world, &raw)?;
+        let mut timings = Timings { inspecting: self.world.elapsed() - start, ..Timings::default() };
+        let (outcome, fingerprints) = match accepted {
+            None => (Outcome::Rejected, vec![]),
+            Some(accepted) => {
+                let recipe = &self.spec.spec().training;
+                let tokens = accepted.tokens().to_vec();
+                let plan = TokenPlan::new(tokens, recipe.batch_shape(), recipe.epochs, &seed);
+                (self.train_and_score(&plan, &mut timings)?, accepted.fingerprints())
+            }
+        };
+        let proof = ScoreProof { inputs, report: report.digest(), outcome };
+        Ok(Evaluation { proof, report, fingerprints, timings })
+    }
+
+    fn train_and_score(&mut self, plan: &TokenPlan, timings: &mut Timings) -> Result<Outcome, EvaluateError> {
+        let spec = self.spec.spec();
+        let start = self.world.elapsed();
+        let trace = train::run(self.world, &self.runtime, spec, &self.weights, plan)?;
+        timings.training = self.world.elapsed() - start;
+        timings.steps = trace.steps.len() as u32;
+        timings.tokens = trace.steps.len() as u64 * spec.training.batch_shape().tokens() as u64;
+        let training = Training {
+            plan: plan.digest(),
+            steps: trace.steps,
+            initial_state: trace.initial_state,
+            baseline: self.baseline,
+        };
+        let (trainer, final_state) = match trace.end {
+            End::Finished(trainer, root) => (trainer, root),
+            End::Diverged(at) => return Ok(Outcome::Diverged { training, at }),
+        };
+
+        let start = self.world.elapsed();
+        let total = self.questions.candidates.len() as u32;
+        let world = self.world;
+        let mut watch = |candidates: usize| {
+            world.progress(Progress::Scored { candidates: candidates as u32, total });
+            !world.cancelled()
+        };
+        let score = self.scorer.score_trained(&trainer, &self.questions.candidates, &mut watch)?;
+        timings.scoring = self.world.elapsed() - start;
+        let scores = match score {
+            Score::Finite(scores) => scores,
+            Score::Stopped => return Err(EvaluateError::Cancelled),
+            // The last update was finite but what it leads to is not: the run diverged at its end.
+            Score::NotFinite => return Ok(Outcome::Diverged { training, at: StepIndex(plan.steps()) }),
+        };
+        let rows = self.questions.rows(&scores);
+        let trained = self.questions.metrics(&rows);
+        let lift = self.questions.lift(spec.score, &trained);
+        Ok(Outcome::Scored { training, final_state, rows, trained, lift })
+    }
+}

@@ -1,0 +1,312 @@
+//! The kernels' part: are these rows what the spec asks for, and what are they as tokens?
+//!
+//! Everything that reads a miner's bytes runs in the sandbox. What the submission is to blame for becomes
+//! a fault in its report; what it is not becomes an [`EvaluateError`].
+
+use crate::error::EvaluateError;
+use crate::world::{Pinned, Progress, World};
+use dataforge_core::dataset::{CheckReport, RawSubmission, Row, RowFault};
+use dataforge_core::hash::{FileDigest, RowFingerprint, file_digest};
+use dataforge_core::limits::REPORTED_FAULTS_MAX;
+use dataforge_core::plan::TokenRow;
+use dataforge_core::spec::{PinnedSpec, Spec};
+use dataforge_core::units::Fuel;
+use dataforge_sandbox::{
+    KernelLimits, RowOutcome, Sandbox, SandboxError, SchemaKernel, SchemaRules, TokenizerKernel,
+};
+
+/// Most bytes handed to one kernel call, beside the rows that a spec allows per call. Part of every
+/// verdict, since fuel is counted per call: never change it under one spec format.
+const CALL_BYTES_MAX: usize = 4 << 20;
+
+/// Rows that passed every rule, with their tokens. Built by [`Inspector::inspect`] alone.
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    rows: Vec<Row>,
+    tokens: Vec<TokenRow>,
+}
+
+impl Accepted {
+    /// The rows as token ids, in order.
+    #[must_use]
+    pub fn tokens(&self) -> &[TokenRow] {
+        &self.tokens
+    }
+
+    /// One digest per row that trivial edits do not change.
+    #[must_use]
+    pub fn fingerprints(&self) -> Vec<RowFingerprint> {
+        self.rows.iter().map(Row::fingerprint).collect()
+    }
+}
+
+/// What the kernels found.
+#[derive(Debug, Clone)]
+pub struct Inspection {
+    /// The report that a proof commits to.
+    pub report: CheckReport,
+    /// The rows, when nothing is wrong with them.
+    pub accepted: Option<Accepted>,
+}
+
+/// The kernels of one spec, loaded and verified.
+pub struct Inspector {
+    spec: Spec,
+    schema_json: String,
+    tokenizer_json: Vec<u8>,
+    schema: SchemaKernel,
+    tokenizer: TokenizerKernel,
+}
+
+impl Inspector {
+    /// Loads the kernels and what they need, and checks each against the lock.
+    ///
+    /// # Errors
+    /// [`EvaluateError::World`], [`EvaluateError::Tampered`] or [`EvaluateError::Kernel`].
+    pub fn load(world: &dyn World, pinned: &PinnedSpec) -> Result<Self, EvaluateError> {
+        let (spec, lock) = (pinned.spec(), pinned.lock());
+        let schema_json = read(world, Pinned::File(&spec.rows.schema), &lock.files)?;
+        let schema_json = String::from_utf8(schema_json).map_err(|_| EvaluateError::Material {
+            what: Pinned::File(&spec.rows.schema).to_string(),
+            reason: "not UTF-8".into(),
+        })?;
+        let tokenizer_json = read(world, Pinned::Artifact(&spec.model.tokenizer), &lock.artifacts)?;
+        let schema = read(world, Pinned::Kernel(&spec.kernels.schema), &lock.kernels)?;
+        let tokenizer = read(world, Pinned::Kernel(&spec.kernels.tokenizer), &lock.kernels)?;
+        let limits = KernelLimits {
+            fuel_per_call: spec.limits.fuel_per_call.0,
+            memory_bytes_max: spec.limits.memory_bytes_max.0,
+            ..KernelLimits::default()
+        };
+        let sandbox = Sandbox::new().map_err(in_kernel(&spec.kernels.schema))?;
+        Ok(Self {
+            schema: sandbox.schema_kernel(&schema, limits).map_err(in_kernel(&spec.kernels.schema))?,
+            tokenizer: sandbox
+                .tokenizer_kernel(&tokenizer, limits)
+                .map_err(in_kernel(&spec.kernels.tokenizer))?,
+            schema_json,
+            tokenizer_json,
+            spec: spec.clone(),
+        })
+    }
+
+    /// Checks and tokenises a submission.
+    ///
+    /// # Errors
+    /// [`EvaluateError::Kernel`] when a kernel fails through no fault of the submission, and
+    /// [`EvaluateError::Cancelled`].
+    pub fn inspect(&self, world: &dyn World, raw: &RawSubmission<'_>) -> Result<Inspection, EvaluateError> {
+        let mut faults = Faults::default();
+        let mut fuel = 0;
+        faults.count(raw, &self.spec);
+        let rows = self.check(world, raw, &mut faults, &mut fuel)?;
+        let tokens = if faults.total == 0 { self.tokenise_rows(&rows, &mut faults, &mut fuel)? } else { vec![] };
+        let report = CheckReport {
+            rows: raw.lines().len() as u32,
+            faults_total: faults.total,
+            faults: faults.kept,
+            fuel: Fuel(fuel),
+        };
+        let accepted = report.accepted().then_some(Accepted { rows, tokens });
+        Ok(Inspection { report, accepted })
+    }
+
+    fn check(
+        &self,
+        world: &dyn World,
+        raw: &RawSubmission<'_>,
+        faults: &mut Faults,
+        fuel: &mut u64,
+    ) -> Result<Vec<Row>, EvaluateError> {
+        let rules = SchemaRules {
+            schema_json: &self.schema_json,
+            input_field: &self.spec.rows.input,
+            output_field: &self.spec.rows.output,
+            field_bytes_max: self.spec.rows.field_bytes_max.get(),
+        };
+        let total = raw.lines().len() as u32;
+        let mut rows = Vec::new();
+        let mut done = 0;
+        for lines in calls(raw.lines(), self.spec.limits.rows_per_call.get() as usize, |line| line.len()) {
+            if world.cancelled() {
+                return Err(EvaluateError::Cancelled);
+            }
+            let checked = match blame(self.schema.check(&rules, lines), &self.spec.kernels.schema)? {
+                Ok(checked) => checked,
+                Err(reason) => {
+                    let last = done as usize + lines.len();
+                    faults.add(0, "", format!("rows {} to {last}: {reason}", done + 1));
+                    return Ok(rows);
+                }
+            };
+            *fuel += checked.fuel;
+            for (row, outcome) in (done + 1..).zip(checked.rows) {
+                match outcome {
+                    RowOutcome::Row { input, output } => rows.push(Row { input, output }),
+                    RowOutcome::Fault { pointer, reason } => faults.add(row, &pointer, reason),
+                }
+            }
+            done += lines.len() as u32;
+            world.progress(Progress::Checked { rows: done, total });
+        }
+        Ok(rows)
+    }
+
+    fn tokenise_rows(
+        &self,
+        rows: &[Row],
+        faults: &mut Faults,
+        fuel: &mut u64,
+    ) -> Result<Vec<TokenRow>, EvaluateError> {
+        let pairs: Vec<_> = rows.iter().map(|row| (row.input.as_str(), row.output.as_str())).collect();
+        let tokenised = match self.tokenise(&pairs, fuel)? {
+            Ok(tokenised) => tokenised,
+            Err(reason) => {
+                faults.add(0, "", reason);
+                return Ok(vec![]);
+            }
+        };
+        let mut tokens = Vec::with_capacity(rows.len());
+        for (row, tokenised) in (1..).zip(tokenised) {
+            match tokenised {
+                Ok(row) => tokens.push(row),
+                Err(reason) => faults.add(row, "", reason),
+            }
+        }
+        Ok(tokens)
+    }
+
+    /// Pairs of input and output as tokens; the outer error is the kernel's, to be blamed on the text.
+    pub(crate) fn tokenise(
+        &self,
+        pairs: &[(&str, &str)],
+        fuel: &mut u64,
+    ) -> Result<Result<Vec<Result<TokenRow, String>>, String>, EvaluateError> {
+        let model = &self.spec.model;
+        let texts: Vec<String> = pairs
+            .iter()
+            .flat_map(|(input, output)| {
+                [format!("{input}{}", model.after_input), format!("{}{output}", model.before_output)]
+            })
+            .collect();
+        let per_call = 2 * self.spec.limits.rows_per_call.get() as usize;
+        let mut ids = Vec::with_capacity(texts.len());
+        for texts in calls(&texts, per_call, String::len) {
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let encoded = self.tokenizer.encode(&self.tokenizer_json, &texts);
+            match blame(encoded, &self.spec.kernels.tokenizer)? {
+                Ok(encoded) => {
+                    *fuel += encoded.fuel;
+                    ids.extend(encoded.ids);
+                }
+                Err(reason) => return Ok(Err(reason)),
+            }
+        }
+        let pair = |pair: &[Vec<u32>]| self.token_row(&pair[0], &pair[1]);
+        Ok(Ok(ids.chunks_exact(2).map(pair).collect()))
+    }
+
+    fn token_row(&self, prompt: &[u32], output: &[u32]) -> Result<TokenRow, String> {
+        let most = self.spec.training.positions.get() as usize + 1;
+        let count = prompt.len() + output.len();
+        let vocabulary = self.spec.model.llama.vocabulary.get();
+        if prompt.is_empty() || output.is_empty() {
+            return Err("the input or the output has no tokens".into());
+        }
+        if count > most {
+            return Err(format!("{count} tokens, the spec allows {most}"));
+        }
+        if let Some(id) = prompt.iter().chain(output).find(|id| **id >= vocabulary) {
+            return Err(format!("token id {id} is not in the model's vocabulary of {vocabulary}"));
+        }
+        Ok(TokenRow { ids: [prompt, output].concat(), prompt_tokens: prompt.len() as u32 })
+    }
+}
+
+/// Faults found, of which the first are kept.
+#[derive(Default)]
+struct Faults {
+    total: u32,
+    kept: Vec<RowFault>,
+}
+
+impl Faults {
+    fn add(&mut self, row: u32, pointer: &str, reason: String) {
+        self.total += 1;
+        if self.kept.len() < REPORTED_FAULTS_MAX {
+            self.kept.push(RowFault { row, pointer: pointer.into(), reason });
+        }
+    }
+
+    fn count(&mut self, raw: &RawSubmission<'_>, spec: &Spec) {
+        let (rows, rules) = (raw.lines().len(), &spec.rows);
+        let (min, max) = (rules.count_min.get(), rules.count_max.get());
+        if rows < min as usize || rows > max as usize {
+            self.add(0, "", format!("{rows} rows, the spec asks for {min} to {max}"));
+        }
+    }
+}
+
+/// Sorts a kernel's error: `Ok(Err(reason))` when the submission is to blame, since it made the kernel
+/// run out of what the spec grants.
+fn blame<T>(result: Result<T, SandboxError>, kernel: &str) -> Result<Result<T, String>, EvaluateError> {
+    match result {
+        Ok(answer) => Ok(Ok(answer)),
+        Err(
+            error @ (SandboxError::OutOfFuel { .. }
+            | SandboxError::OutOfMemory { .. }
+            | SandboxError::OutputTooLarge { .. }
+            | SandboxError::Trap(_)),
+        ) => Ok(Err(error.to_string())),
+        Err(source) => Err(in_kernel(kernel)(source)),
+    }
+}
+
+fn in_kernel(kernel: &str) -> impl Fn(SandboxError) -> EvaluateError + '_ {
+    move |source| EvaluateError::Kernel { kernel: kernel.to_owned(), source }
+}
+
+/// Cuts items into calls of at most `count` items and [`CALL_BYTES_MAX`] bytes, at least one item each.
+fn calls<T>(items: &[T], count: usize, bytes: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T]> {
+    let mut rest = items;
+    std::iter::from_fn(move || {
+        let mut total = 0;
+        let fits = |item: &&T| {
+            total += bytes(item);
+            total <= CALL_BYTES_MAX
+        };
+        let take = rest.iter().take(count).take_while(fits).count().max(1);
+        let (call, after) = rest.split_at_checked(take)?;
+        rest = after;
+        Some(call)
+    })
+}
+
+/// Reads something pinned and compares its digest with the lock's.
+pub(crate) fn read(
+    world: &dyn World,
+    what: Pinned<'_>,
+    lock: &std::collections::BTreeMap<String, FileDigest>,
+) -> Result<Vec<u8>, EvaluateError> {
+    let (Pinned::File(name) | Pinned::Kernel(name) | Pinned::Artifact(name)) = what;
+    let bytes = world.read(what).map_err(EvaluateError::World)?;
+    let found = file_digest(&bytes);
+    match lock.get(name) {
+        Some(pinned) if *pinned == found => Ok(bytes),
+        Some(pinned) => Err(EvaluateError::Tampered { what: what.to_string(), found, pinned: *pinned }),
+        None => Err(EvaluateError::Material { what: what.to_string(), reason: "not in spec.lock".into() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::calls;
+
+    #[test]
+    fn calls_are_cut_by_count_and_by_bytes() {
+        let sizes = [1, 1, 1, 3 << 20, 2 << 20, 5 << 20, 1];
+        let cut: Vec<usize> = calls(&sizes, 2, |size| *size).map(<[usize]>::len).collect();
+        assert_eq!(cut, [2, 2, 1, 1, 1]);
+        assert_eq!(calls(&[] as &[usize], 2, |size| *size).count(), 0);
+    }
+}

@@ -1,0 +1,60 @@
+//! The training stage: from a token plan to a trace of committed steps.
+
+use crate::error::EvaluateError;
+use crate::world::{Progress, World};
+use dataforge_core::hash::StateRoot;
+use dataforge_core::plan::TokenPlan;
+use dataforge_core::proof::StepRecord;
+use dataforge_core::spec::Spec;
+use dataforge_core::units::StepIndex;
+use dataforge_engine::{Runtime, StepResult, Trainer, Weights};
+
+/// A finished run: every step's record, and the model in its last state. Built by [`run`] alone.
+pub(crate) struct TrainTrace {
+    pub(crate) steps: Vec<StepRecord>,
+    pub(crate) initial_state: StateRoot,
+    pub(crate) end: End,
+}
+
+/// How training ended.
+pub(crate) enum End {
+    /// After the last step, with the model and its root.
+    Finished(Box<Trainer>, StateRoot),
+    /// At this step something was not finite.
+    Diverged(StepIndex),
+}
+
+pub(crate) fn run(
+    world: &dyn World,
+    runtime: &Runtime,
+    spec: &Spec,
+    weights: &Weights,
+    plan: &TokenPlan,
+) -> Result<TrainTrace, EvaluateError> {
+    let total = plan.steps();
+    let mut trainer = Trainer::new(runtime, &spec.model.llama, &spec.training, weights, total)?;
+    let initial_state = trainer.root()?;
+    let mut steps: Vec<StepRecord> = Vec::with_capacity(total as usize);
+    let mut root = initial_state;
+    for (index, batch) in (0..).map(|k| (StepIndex(k), plan.batch(StepIndex(k)))) {
+        let Some(batch) = batch else { break };
+        if world.cancelled() {
+            return Err(EvaluateError::Cancelled);
+        }
+        let loss = match trainer.step(index, &batch)? {
+            StepResult::Stepped(loss) => loss,
+            StepResult::Diverged => {
+                return Ok(TrainTrace { steps, initial_state, end: End::Diverged(index) });
+            }
+        };
+        let done = index.0 + 1;
+        let due = done.is_multiple_of(spec.training.state_root_every.get()) || done == total;
+        if due {
+            root = trainer.root()?;
+        }
+        steps.push(StepRecord { step: index, batch: batch.digest(), loss, state: due.then_some(root) });
+        let tokens = u64::from(done) * spec.training.batch_shape().tokens() as u64;
+        world.progress(Progress::Trained { steps: done, total, tokens });
+    }
+    Ok(TrainTrace { steps, initial_state, end: End::Finished(Box::new(trainer), root) })
+}

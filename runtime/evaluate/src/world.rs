@@ -1,0 +1,85 @@
+//! Everything an evaluation may ask of its surroundings.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Whatever went wrong outside; the caller knows its own types and can downcast.
+pub type WorldError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Something that a spec's lock pins by digest. The pipeline hashes what it is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pinned<'a> {
+    /// A file beside the spec.
+    File(&'a str),
+    /// A guest kernel.
+    Kernel(&'a str),
+    /// An artifact of `artifacts.lock`.
+    Artifact(&'a str),
+}
+
+impl std::fmt::Display for Pinned<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(name) => write!(f, "file {name}"),
+            Self::Kernel(name) => write!(f, "kernel {name}"),
+            Self::Artifact(name) => write!(f, "artifact {name}"),
+        }
+    }
+}
+
+/// How far an evaluation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Progress {
+    /// Lines that the schema kernel has seen.
+    Checked {
+        /// So far.
+        rows: u32,
+        /// In all.
+        total: u32,
+    },
+    /// Training steps taken.
+    Trained {
+        /// So far.
+        steps: u32,
+        /// In all.
+        total: u32,
+        /// Tokens fed so far, padding included.
+        tokens: u64,
+    },
+    /// Benchmark candidates scored.
+    Scored {
+        /// So far.
+        candidates: u32,
+        /// In all.
+        total: u32,
+    },
+}
+
+/// The outside of an evaluation. Nothing it answers can change a bit of a proof: what it reads is
+/// hashed, and the clock only feeds advisory timings.
+pub trait World {
+    /// The bytes of something pinned.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being read.
+    fn read(&self, pinned: Pinned<'_>) -> Result<Vec<u8>, WorldError>;
+
+    /// The ONNX Runtime library to load.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being found.
+    fn engine_library(&self) -> Result<PathBuf, WorldError>;
+
+    /// Threads that one operator may use.
+    fn threads(&self) -> usize;
+
+    /// Called often; should return at once.
+    fn progress(&self, progress: Progress);
+
+    /// Asked between steps; once true, the evaluation ends with [`crate::EvaluateError::Cancelled`].
+    fn cancelled(&self) -> bool;
+
+    /// Time since some fixed moment.
+    fn elapsed(&self) -> Duration;
+}

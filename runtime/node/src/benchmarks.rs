@@ -1,0 +1,130 @@
+//! Where a validator's hidden rows come from: a file, or for a demonstration the public set they were
+//! drawn from.
+
+use std::path::{Path, PathBuf};
+
+use dataforge_core::benchmark::{Benchmark, BenchmarkError, BenchmarkRow};
+use dataforge_core::dataset::Row;
+use dataforge_core::hash::EpochSeed;
+use dataforge_core::limits::BENCHMARK_BYTES_MAX;
+use dataforge_core::spec::Spec;
+
+use crate::NodeError;
+use crate::artifacts::Artifacts;
+use crate::demo_data::{DemoPlan, DemoSets};
+use crate::fs::read_bounded;
+use crate::public_sets::{SET_BYTES_MAX, date_rows, icd_chapter_rows};
+
+/// The seed that splits public sets into hidden rows and submissions. Public: a demonstration hides nothing.
+pub const SPLIT_SEED: EpochSeed = EpochSeed(*b"dataforge demonstration split v1");
+
+/// No benchmark can be had, or not the one that the spec commits to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BenchmarkFileError {
+    /// The spec's benchmark is hidden, and no file was given.
+    #[error("spec {0} has a hidden benchmark: give its file with --benchmark")]
+    Hidden(String),
+    /// The spec names a public set that this program does not know.
+    #[error("spec {spec} draws on the public set {set:?}, which is unknown here")]
+    UnknownSet {
+        /// The spec.
+        spec: String,
+        /// The set.
+        set: String,
+    },
+    /// A line of the file is not a benchmark row.
+    #[error("{}: row {row}: {reason}", path.display())]
+    BadRow {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        row: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The rows are not those that the spec commits to.
+    #[error(transparent)]
+    Benchmark(#[from] BenchmarkError),
+}
+
+/// The public set that a spec draws on, its artifact and its parser.
+pub struct PublicSet {
+    /// Artifact that holds it.
+    pub artifact: &'static str,
+    parse: fn(&[u8]) -> Result<Vec<Row>, crate::public_sets::PublicSetError>,
+}
+
+impl PublicSet {
+    /// Finds the set of a demonstration spec.
+    ///
+    /// # Errors
+    /// [`BenchmarkFileError::Hidden`] when the spec names none, [`BenchmarkFileError::UnknownSet`].
+    pub fn of(spec: &Spec) -> Result<Self, BenchmarkFileError> {
+        match spec.benchmark.public_set.as_deref() {
+            None => Err(BenchmarkFileError::Hidden(spec.reference())),
+            Some("date") => Ok(Self { artifact: "evals-date", parse: date_rows }),
+            Some("icd-chapter") => {
+                Ok(Self { artifact: "icd10cm-tabular", parse: icd_chapter_rows })
+            }
+            Some(set) => {
+                Err(BenchmarkFileError::UnknownSet { spec: spec.reference(), set: set.into() })
+            }
+        }
+    }
+
+    /// The demonstration's benchmark and submissions.
+    ///
+    /// # Errors
+    /// [`NodeError`] when the artifact is missing or is not what it was.
+    pub fn build(&self, spec: &Spec, artifacts: &Artifacts) -> Result<DemoSets, NodeError> {
+        let rows = (self.parse)(&read_bounded(&artifacts.path(self.artifact)?, SET_BYTES_MAX)?)?;
+        let plan = DemoPlan {
+            benchmark_rows: spec.benchmark.rows.get() as usize,
+            candidates: spec.benchmark.candidates.get() as usize,
+            ..DemoPlan::default()
+        };
+        Ok(DemoSets::build(&rows, &SPLIT_SEED, &plan)?)
+    }
+}
+
+/// The benchmark of `spec`: from `file` when given, else rebuilt from the spec's public set.
+///
+/// # Errors
+/// [`NodeError::Benchmark`] and what reading it can give.
+pub fn open(
+    spec: &Spec,
+    file: Option<&Path>,
+    artifacts: &Artifacts,
+) -> Result<Benchmark, NodeError> {
+    let rows = match file {
+        Some(path) => read_rows(path)?,
+        None => PublicSet::of(spec)?.build(spec, artifacts)?.benchmark,
+    };
+    open_rows(spec, rows)
+}
+
+/// Checks rows against the spec's commitment.
+///
+/// # Errors
+/// [`NodeError::Benchmark`].
+pub fn open_rows(spec: &Spec, rows: Vec<BenchmarkRow>) -> Result<Benchmark, NodeError> {
+    let commitment = &spec.benchmark;
+    let benchmark = Benchmark::open(rows, commitment.candidates.get(), commitment.root);
+    Ok(benchmark.map_err(BenchmarkFileError::from)?)
+}
+
+fn read_rows(path: &Path) -> Result<Vec<BenchmarkRow>, NodeError> {
+    let bytes = read_bounded(path, BENCHMARK_BYTES_MAX)?;
+    let body = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    let mut rows = Vec::new();
+    for (row, line) in (1..).zip(body.split(|byte| *byte == b'\n')) {
+        let parsed = serde_json::from_slice(line);
+        rows.push(parsed.map_err(|error| BenchmarkFileError::BadRow {
+            path: path.to_owned(),
+            row,
+            reason: error.to_string(),
+        })?);
+    }
+    Ok(rows)
+}

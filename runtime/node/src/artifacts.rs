@@ -14,6 +14,8 @@ mod lock;
 mod observer;
 mod pip;
 mod platform;
+#[cfg(test)]
+mod tests;
 mod wheel;
 
 pub use cache::{ArtifactState, ArtifactStatus, Artifacts};

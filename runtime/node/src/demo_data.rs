@@ -9,6 +9,8 @@
 
 mod edit;
 mod split;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

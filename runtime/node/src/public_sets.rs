@@ -6,6 +6,8 @@
 
 mod date;
 mod icd;
+#[cfg(test)]
+mod tests;
 
 pub use date::date_rows;
 pub use icd::{CHAPTER_LABELS, icd_chapter_rows};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dataforge_core::dataset::Row;
-use dataforge_core::hash::EpochSeed;
+use dataforge_core::hash::{EpochSeed, RowFingerprint};
 use dataforge_core::random::SeedStream;
 
 use super::{DemoDataError, DemoPlan};
@@ -25,7 +25,7 @@ pub(super) fn split(
 ) -> Result<Parts, DemoDataError> {
     let mut seen = BTreeSet::new();
     // Folded, because two spellings of one input in two parts would leak a hidden row.
-    let mut distinct: Vec<&Row> = rows.iter().filter(|row| seen.insert(fold(&row.input))).collect();
+    let mut distinct: Vec<&Row> = rows.iter().filter(|row| seen.insert(fold(row))).collect();
     let sizes = [plan.benchmark_rows, plan.honest_rows, plan.half_rows];
     let needed = sizes.iter().fold(0_usize, |sum, size| sum.saturating_add(*size));
     if distinct.len() < needed {
@@ -60,6 +60,6 @@ fn balanced(rows: Vec<&Row>) -> Vec<&Row> {
         .collect()
 }
 
-fn fold(input: &str) -> String {
-    input.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+fn fold(row: &Row) -> RowFingerprint {
+    Row { input: row.input.clone(), output: String::new() }.fingerprint()
 }

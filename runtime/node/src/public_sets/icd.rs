@@ -217,11 +217,12 @@ fn distinct(rows: Vec<Row>) -> Vec<Row> {
         .collect()
 }
 
-/// Equal for descriptions that differ in case, punctuation or the side of the body.
+/// Equal for descriptions that differ in case, punctuation or the side of the body. Folds ASCII only,
+/// so that the result depends on no Unicode table.
 fn fold(description: &str) -> String {
     description
-        .to_lowercase()
-        .split(|c: char| !c.is_alphanumeric())
+        .to_ascii_lowercase()
+        .split(|c: char| c.is_ascii() && !c.is_ascii_alphanumeric())
         .filter(|word| !matches!(*word, "" | "left" | "right" | "bilateral" | "unspecified"))
         .collect::<Vec<_>>()
         .join(" ")

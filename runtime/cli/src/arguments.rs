@@ -38,7 +38,8 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run everything once on real data: check, train, score, prove, settle, replay, and refuse tampering.
+    /// Run everything once on real data: check, train, score, prove, settle, replay, and refuse
+    /// tampering.
     Demo(Demo),
     /// Say whether this machine can evaluate: library, provider, known-answer test.
     Doctor,
@@ -52,7 +53,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: SpecAction,
     },
-    /// Check a dataset against a spec's rules, without training: what a validator's kernels would say.
+    /// Check a dataset against a spec's rules, without training: what a validator's kernels would
+    /// say.
     Check(Check),
     /// Evaluate a dataset under a spec and write its score proof.
     Evaluate(Evaluate),

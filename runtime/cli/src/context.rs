@@ -48,10 +48,6 @@ impl Context {
         self.threads
     }
 
-    pub(crate) fn stop() -> &'static AtomicBool {
-        &STOP
-    }
-
     pub(crate) fn specs(&self) -> Result<Specs, NodeError> {
         Ok(match &self.specs {
             Some(folder) => Specs::at(folder),
@@ -65,8 +61,13 @@ impl Context {
     }
 
     /// Fetches what evaluating under `spec` needs, and opens the benchmark.
-    pub(crate) fn provision_for(&self, spec: &Spec, benchmark: Option<&Path>) -> Result<Benchmark, NodeError> {
-        let mut names = vec!["onnxruntime", spec.model.weights.as_str(), spec.model.tokenizer.as_str()];
+    pub(crate) fn provision_for(
+        &self,
+        spec: &Spec,
+        benchmark: Option<&Path>,
+    ) -> Result<Benchmark, NodeError> {
+        let mut names =
+            vec!["onnxruntime", spec.model.weights.as_str(), spec.model.tokenizer.as_str()];
         if benchmark.is_none() {
             names.push(PublicSet::of(spec)?.artifact);
         }
@@ -75,8 +76,20 @@ impl Context {
     }
 
     /// The pipeline's surroundings for one spec, with progress under `label`.
-    pub(crate) fn world<'a>(&'a self, specs: &'a Specs, spec: &PinnedSpec, label: &'a progress::Stage) -> NodeWorld<'a> {
+    pub(crate) fn world<'a>(
+        &'a self,
+        specs: &'a Specs,
+        spec: &PinnedSpec,
+        label: &'a progress::Stage,
+    ) -> NodeWorld<'a> {
         let report = Box::new(|event| label.event(event));
-        NodeWorld::new(specs, &spec.spec().reference(), &self.artifacts, self.threads, &STOP, report)
+        NodeWorld::new(
+            specs,
+            &spec.spec().reference(),
+            &self.artifacts,
+            self.threads,
+            &STOP,
+            report,
+        )
     }
 }

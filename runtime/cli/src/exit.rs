@@ -111,8 +111,8 @@ fn hint(error: &Error) -> Option<&'static str> {
     });
     match engine {
         Some(EngineError::Load { .. } | EngineError::KnownAnswer { .. }) => Some(
-            "unset ORT_DYLIB_PATH to use the pinned library, `dataforge artifacts fetch onnxruntime` to \
-             fetch it, `dataforge doctor` to test it",
+            "unset ORT_DYLIB_PATH to use the pinned library; \
+             `dataforge artifacts fetch onnxruntime` fetches it, `dataforge doctor` tests it",
         ),
         Some(_) => Some("`dataforge doctor` tests the engine"),
         None => None,

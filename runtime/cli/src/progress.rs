@@ -58,7 +58,11 @@ impl FetchObserver for Fetching {
     fn event(&self, event: FetchEvent<'_>) {
         match event {
             FetchEvent::Started { artifacts, package, total } => {
-                info!("fetching {package} ({:.1} MB) for {}", total.0 as f64 / 1e6, artifacts.join(", "));
+                info!(
+                    "fetching {package} ({:.1} MB) for {}",
+                    total.0 as f64 / 1e6,
+                    artifacts.join(", ")
+                );
                 let template = "  {msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta}";
                 *self.bar.borrow_mut() = Some(Bar::new(template));
             }
@@ -93,7 +97,11 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn new(label: &str) -> Self {
-        Self { label: RefCell::new(label.into()), bar: RefCell::new(None), start: Cell::new(Instant::now()) }
+        Self {
+            label: RefCell::new(label.into()),
+            bar: RefCell::new(None),
+            start: Cell::new(Instant::now()),
+        }
     }
 
     /// Goes on to evaluating something else.
@@ -109,10 +117,14 @@ impl Stage {
     }
 
     pub(crate) fn event(&self, event: Progress) {
-        let (stage, done, total, tokens) = match event {
-            Progress::Checked { rows, total } => ("checking", rows, total, None),
-            Progress::Trained { steps, total, tokens } => ("training", steps, total, Some(tokens)),
-            Progress::Scored { candidates, total } => ("scoring", candidates, total, None),
+        let (stage, done, total, unit, tokens) = match event {
+            Progress::Checked { rows, total } => ("checking", rows, total, "rows", None),
+            Progress::Trained { steps, total, tokens } => {
+                ("training", steps, total, "steps", Some(tokens))
+            }
+            Progress::Scored { candidates, total } => {
+                ("scoring", candidates, total, "candidates", None)
+            }
             _ => return,
         };
         let mut bar = self.bar.borrow_mut();
@@ -129,6 +141,6 @@ impl Stage {
         if let Some(tokens) = tokens.filter(|_| seconds > 0.0) {
             message.push_str(&format!(", {:.0} tokens/s", tokens as f64 / seconds));
         }
-        bar.show(done.into(), total.into(), &message, "");
+        bar.show(done.into(), total.into(), &message, unit);
     }
 }

@@ -1,7 +1,9 @@
-//! The hidden rows of an epoch: multiple-choice questions committed by Merkle root, and their file format.
+//! The hidden rows of an epoch: multiple-choice questions committed by Merkle root, and their file
+//! format.
 //!
-//! A benchmark file is JSON Lines written by the validator's own curator; it crosses a trust boundary
-//! only as bytes that must hash to the committed root, so parsing it is left to the crates that do I/O.
+//! A benchmark file is JSON Lines written by the validator's own curator; it crosses a trust
+//! boundary only as bytes that must hash to the committed root, so parsing it is left to the crates
+//! that do I/O.
 
 use crate::codec;
 use crate::hash::BenchmarkRoot;
@@ -43,8 +45,8 @@ pub enum BenchmarkError {
     },
 }
 
-/// Byte format: RFC 9162 Merkle root whose leaf i is the canonical encoding of row i (postcard: input,
-/// number of candidates, each candidate, answer).
+/// Byte format: RFC 9162 Merkle root whose leaf i is the canonical encoding of row i (postcard:
+/// input, number of candidates, each candidate, answer).
 #[must_use]
 pub fn benchmark_root(rows: &[BenchmarkRow]) -> BenchmarkRoot {
     let hashes: Vec<_> = rows.iter().map(|row| merkle::leaf_hash(&codec::encode(row))).collect();

@@ -1,7 +1,7 @@
 //! Canonical bytes: postcard, one encoding per value.
 //!
-//! Decoding refuses trailing bytes and any input that does not re-encode to itself, so two different
-//! byte strings never stand for one value.
+//! Decoding refuses trailing bytes and any input that does not re-encode to itself, so two
+//! different byte strings never stand for one value.
 
 use serde::{Serialize, de::DeserializeOwned};
 

@@ -1,6 +1,8 @@
-//! A miner's rows: splitting a file into lines, canonical rows, their digests, and the check report.
+//! A miner's rows: splitting a file into lines, canonical rows, their digests, and the check
+//! report.
 //!
-//! Nothing here parses JSON: a line's bytes go to the schema kernel as they are, and rows come back from it.
+//! Nothing here parses JSON: a line's bytes go to the schema kernel as they are, and rows come back
+//! from it.
 
 use crate::codec;
 use crate::hash::{DatasetDigest, Hasher, ReportDigest, RowFingerprint, tagged};
@@ -21,9 +23,9 @@ pub struct Row {
 impl Row {
     /// A digest that case, white space and ASCII punctuation do not change.
     ///
-    /// Byte format: tag `dataforge/row-fold/v1` over the folded input, `0x1F`, the folded output. Folding
-    /// lower-cases ASCII letters and drops every other ASCII character that is not a digit; other
-    /// characters stay, so the result depends on no Unicode table.
+    /// Byte format: tag `dataforge/row-fold/v1` over the folded input, `0x1F`, the folded output.
+    /// Folding lower-cases ASCII letters and drops every other ASCII character that is not a digit;
+    /// other characters stay, so the result depends on no Unicode table.
     #[must_use]
     pub fn fingerprint(&self) -> RowFingerprint {
         let mut hasher = Hasher::new("dataforge/row-fold/v1");
@@ -92,7 +94,8 @@ impl<'a> RawSubmission<'a> {
         &self.lines
     }
 
-    /// The digest of a submission: what a miner commits to and a proof names, whether or not it is accepted.
+    /// The digest of a submission: what a miner commits to and a proof names, whether or not it is
+    /// accepted.
     ///
     /// Byte format: RFC 9162 Merkle root whose leaf i is line i without its end.
     #[must_use]

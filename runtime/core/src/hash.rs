@@ -1,8 +1,8 @@
 //! SHA-256 with domain tags, and one newtype per thing that has a digest.
 //!
-//! A digest of one kind can never be mistaken for another: each kind hashes under its own tag and is
-//! its own type. Nothing here truncates or abbreviates a digest except [`Digest::short`], which is for
-//! people.
+//! A digest of one kind can never be mistaken for another: each kind hashes under its own tag and
+//! is its own type. Nothing here truncates or abbreviates a digest except [`Digest::short`], which
+//! is for people.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
@@ -53,7 +53,8 @@ macro_rules! digests {
             type Err = BadHex;
             fn from_str(text: &str) -> Result<Self, BadHex> {
                 let mut bytes = [0; 32];
-                hex::decode_to_slice(text, &mut bytes).map_err(|_| BadHex(text.chars().take(80).collect()))?;
+                let bad = |_| BadHex(text.chars().take(80).collect());
+                hex::decode_to_slice(text, &mut bytes).map_err(bad)?;
                 Ok(Self(bytes))
             }
         }
@@ -82,17 +83,20 @@ macro_rules! digests {
 }
 
 digests! {
-    /// Plain, untagged SHA-256 of a file: what `sha256sum` prints. Artifacts, kernels and schemas are pinned by it.
+    /// Plain, untagged SHA-256 of a file: what `sha256sum` prints. Artifacts, kernels and schemas
+    /// are pinned by it.
     FileDigest;
     /// Identifies a spec together with its lock; see [`crate::spec::PinnedSpec::id`].
     SpecId;
     /// Merkle root of a submission's lines; see [`crate::dataset::RawSubmission::digest`].
     DatasetDigest;
-    /// Digest of one row folded so that trivial edits do not change it; see [`crate::dataset::Row::fingerprint`].
+    /// Digest of one row folded so that trivial edits do not change it; see
+    /// [`crate::dataset::Row::fingerprint`].
     RowFingerprint;
     /// Merkle root of an epoch's hidden rows; see [`crate::benchmark::benchmark_root`].
     BenchmarkRoot;
-    /// Public randomness of an epoch, known only after submissions close. Not a digest, but carried like one.
+    /// Public randomness of an epoch, known only after submissions close. Not a digest, but carried
+    /// like one.
     EpochSeed;
     /// Digest of what the kernels reported; see [`crate::dataset::CheckReport::digest`].
     ReportDigest;
@@ -110,8 +114,8 @@ digests! {
 
 /// An incremental SHA-256 under a domain tag.
 ///
-/// Byte format: one byte with the tag's length, the tag's ASCII bytes, then everything updated, in order.
-/// Callers keep what they append self-delimiting.
+/// Byte format: one byte with the tag's length, the tag's ASCII bytes, then everything updated, in
+/// order. Callers keep what they append self-delimiting.
 pub struct Hasher(Sha256);
 
 impl Hasher {

@@ -1,4 +1,5 @@
-//! The vocabulary of DataForge: ids, units, specs, datasets, benchmarks, token plans and score proofs.
+//! The vocabulary of DataForge: ids, units, specs, datasets, benchmarks, token plans and score
+//! proofs.
 //!
 //! This crate does no I/O, reads no clock, starts no thread and takes no decision on a float. Bytes
 //! come in as slices and leave as types; everything hashed here states its byte format in the doc

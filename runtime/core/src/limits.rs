@@ -8,7 +8,8 @@ use crate::units::Bytes;
 /// than this of a stranger's bytes. Bad input naming the file.
 pub const DATASET_BYTES_MAX: Bytes = Bytes(64 * 1024 * 1024);
 
-/// One line of a dataset. A longer line is refused with its row number without being buffered whole.
+/// One line of a dataset. A longer line is refused with its row number without being buffered
+/// whole.
 pub const LINE_BYTES_MAX: Bytes = Bytes(256 * 1024);
 
 /// Rows of a dataset. More are refused while splitting, before any kernel runs.

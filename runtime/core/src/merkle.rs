@@ -1,8 +1,8 @@
 //! Merkle tree hashes as in RFC 9162, section 2.1.1, with SHA-256.
 //!
-//! Only roots: a leaf hash is `SHA-256(0x00 ‖ leaf)`, a node hash `SHA-256(0x01 ‖ left ‖ right)`, the
-//! left subtree of n leaves holds the largest power of two smaller than n, and the root of no leaves
-//! is `SHA-256("")`.
+//! Only roots: a leaf hash is `SHA-256(0x00 ‖ leaf)`, a node hash `SHA-256(0x01 ‖ left ‖ right)`,
+//! the left subtree of n leaves holds the largest power of two smaller than n, and the root of no
+//! leaves is `SHA-256("")`.
 
 use crate::hash::{Digest, MerkleRoot};
 use sha2::{Digest as _, Sha256};
@@ -46,7 +46,8 @@ fn subtree(hashes: &[[u8; 32]]) -> [u8; 32] {
 mod tests {
     use super::*;
 
-    /// Roots of the first n leaves of the test tree that Certificate Transparency implementations share.
+    /// Roots of the first n leaves of the test tree that Certificate Transparency implementations
+    /// share.
     #[test]
     fn matches_the_certificate_transparency_vectors() {
         let leaves: [&[u8]; 8] = [

@@ -1,6 +1,7 @@
 //! The token plan: every row as token ids, and the batches in the order they are trained on.
 //!
-//! The order comes from the epoch seed alone. A plan is integers; the engine turns a batch into tensors.
+//! The order comes from the epoch seed alone. A plan is integers; the engine turns a batch into
+//! tensors.
 
 use crate::codec;
 use crate::hash::{BatchDigest, EpochSeed, PlanDigest, tagged};
@@ -23,7 +24,8 @@ pub struct TokenRow {
 pub struct BatchShape {
     /// Rows; a batch with fewer is filled with empty ones.
     pub rows: NonZeroU32,
-    /// Positions of each row. A row has at most one token more, since its last one is only predicted.
+    /// Positions of each row. A row has at most one token more, since its last one is only
+    /// predicted.
     pub positions: NonZeroU32,
 }
 
@@ -49,8 +51,8 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Packs rows that fit the shape; rows beyond `shape.rows` and tokens beyond the positions are our bug
-    /// and are left out.
+    /// Packs rows that fit the shape; rows beyond `shape.rows` and tokens beyond the positions are
+    /// our bug and are left out.
     #[must_use]
     pub fn pack(rows: &[&TokenRow], shape: BatchShape) -> Self {
         let positions = shape.positions.get() as usize;
@@ -100,8 +102,8 @@ pub struct TokenPlan {
 }
 
 impl TokenPlan {
-    /// Orders `rows` for `epochs` passes: pass e is the permutation of stream `batch-order/e` under the
-    /// epoch seed, cut into batches; the last batch of a pass may be smaller.
+    /// Orders `rows` for `epochs` passes: pass e is the permutation of stream `batch-order/e` under
+    /// the epoch seed, cut into batches; the last batch of a pass may be smaller.
     #[must_use]
     pub fn new(
         rows: Vec<TokenRow>,
@@ -133,7 +135,8 @@ impl TokenPlan {
         Some(Batch::pack(&rows, self.shape))
     }
 
-    /// Byte format: tag `dataforge/token-plan/v1` over the canonical encoding of shape, rows and steps.
+    /// Byte format: tag `dataforge/token-plan/v1` over the canonical encoding of shape, rows and
+    /// steps.
     #[must_use]
     pub fn digest(&self) -> PlanDigest {
         tagged("dataforge/token-plan/v1", &codec::encode(self))

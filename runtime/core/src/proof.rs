@@ -1,8 +1,8 @@
 //! The score proof: what it commits to, its digest, and its file format.
 //!
-//! Two honest validators produce the same proof and the same digest. Machine, engine and timings are no
-//! part of it. Checking a proof against a re-run is the evaluate crate's work; this module only says
-//! what the bytes mean.
+//! Two honest validators produce the same proof and the same digest. Machine, engine and timings
+//! are no part of it. Checking a proof against a re-run is the evaluate crate's work; this module
+//! only says what the bytes mean.
 
 use crate::codec::{self, CodecError};
 use crate::hash::{
@@ -145,9 +145,10 @@ impl ScoreProof {
         }
     }
 
-    /// Byte format: tag `dataforge/score-proof/v1` over the canonical encoding of, in order: version (u16),
-    /// inputs, report, outcome name, step root, row root, and the outcome with its steps and rows emptied.
-    /// Step and row roots are Merkle roots over the canonical encodings of the records.
+    /// Byte format: tag `dataforge/score-proof/v1` over the canonical encoding of, in order:
+    /// version (u16), inputs, report, outcome name, step root, row root, and the outcome with its
+    /// steps and rows emptied. Step and row roots are Merkle roots over the canonical encodings of
+    /// the records.
     #[must_use]
     pub fn digest(&self) -> ProofDigest {
         let mut outline = self.outcome.clone();
@@ -174,8 +175,8 @@ impl ScoreProof {
         tagged("dataforge/score-proof/v1", &codec::encode(&commitment))
     }
 
-    /// The file: `DFPROOF\n`, version (u16 LE), length of the body (u64 LE), SHA-256 of the body, the
-    /// body in canonical encoding.
+    /// The file: `DFPROOF\n`, version (u16 LE), length of the body (u64 LE), SHA-256 of the body,
+    /// the body in canonical encoding.
     #[must_use]
     pub fn to_file(&self) -> Vec<u8> {
         let body = codec::encode(self);
@@ -240,9 +241,9 @@ pub enum ProofFileError {
 
 /// The root of a model's state.
 ///
-/// Byte format: RFC 9162 Merkle root over tensors in the order given (the model family's canonical order).
-/// The leaf of a tensor is the canonical encoding of its name and its dimensions (u32 each), then its
-/// elements as little-endian f32.
+/// Byte format: RFC 9162 Merkle root over tensors in the order given (the model family's canonical
+/// order). The leaf of a tensor is the canonical encoding of its name and its dimensions (u32
+/// each), then its elements as little-endian f32.
 #[must_use]
 pub fn state_root<'a>(
     tensors: impl IntoIterator<Item = (&'a str, &'a [u32], &'a [u8])>,

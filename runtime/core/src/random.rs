@@ -1,8 +1,10 @@
-//! Deterministic randomness from an epoch seed: the only source of shuffling, sampling and initialisation.
+//! Deterministic randomness from an epoch seed: the only source of shuffling, sampling and
+//! initialisation.
 //!
 //! Each purpose has its own stream, so that drawing more for one purpose never shifts another.
 
 use crate::hash::{EpochSeed, Hasher, MerkleRoot};
+use std::num::NonZeroU64;
 
 /// A stream of bytes that depends on a seed and a purpose alone.
 ///
@@ -43,15 +45,14 @@ impl SeedStream {
 
     /// A uniform integer in `0..bound`, by rejection (no modulo bias). 0 when `bound` is 0.
     pub fn below(&mut self, bound: u64) -> u64 {
-        if bound == 0 {
-            return 0;
-        }
-        // The largest multiple of `bound` that fits; words at or above it would favour small results.
-        let fair = u64::MAX.wrapping_sub(u64::MAX.wrapping_rem(bound));
+        let Some(bound) = NonZeroU64::new(bound) else { return 0 };
+        // The largest multiple of `bound` that fits; words at or above it would favour small
+        // results.
+        let fair = u64::MAX.wrapping_sub(u64::MAX % bound);
         loop {
             let word = self.next_u64();
             if word < fair {
-                return word.wrapping_rem(bound);
+                return word % bound;
             }
         }
     }

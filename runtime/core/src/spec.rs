@@ -1,7 +1,8 @@
 //! Eval specs: the immutable TOML file, its lock, and the id that everything downstream refers to.
 //!
-//! Parsing is strict: an unknown key, a zero where a count is needed or a shape that does not divide is
-//! refused with the key's name. Reading files and comparing digests is the node crate's work.
+//! Parsing is strict: an unknown key, a zero where a count is needed or a shape that does not
+//! divide is refused with the key's name. Reading files and comparing digests is the node crate's
+//! work.
 
 use crate::codec;
 use crate::hash::{BenchmarkRoot, FileDigest, SpecId, tagged};
@@ -197,7 +198,8 @@ pub struct BenchmarkCommitment {
     pub rows: NonZeroU32,
     /// Candidates of each.
     pub candidates: NonZeroU32,
-    /// Name of the public set it was drawn from, when it can be rebuilt by anyone (demonstrations only).
+    /// Name of the public set it was drawn from, when it can be rebuilt by anyone (demonstrations
+    /// only).
     pub public_set: Option<String>,
 }
 
@@ -206,7 +208,8 @@ pub struct BenchmarkCommitment {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", tag = "rule")]
 #[non_exhaustive]
 pub enum ScoreRule {
-    /// `ln K − CL`: how much better than chance the model tells the right candidate from the wrong ones.
+    /// `ln K − CL`: how much better than chance the model tells the right candidate from the wrong
+    /// ones.
     Choice {
         /// Lift at or below this earns nothing.
         margin_micronats: MicroNats,
@@ -371,7 +374,8 @@ impl PinnedSpec {
     /// Joins a spec and its lock.
     ///
     /// # Errors
-    /// [`SpecError::Lock`] when the lock lacks something or pins something that the spec does not name.
+    /// [`SpecError::Lock`] when the lock lacks something or pins something that the spec does not
+    /// name.
     pub fn new(spec: Spec, lock: SpecLock) -> Result<Self, SpecError> {
         same_names("file", lock.files.keys(), [&spec.rows.schema])?;
         same_names("kernel", lock.kernels.keys(), [&spec.kernels.schema, &spec.kernels.tokenizer])?;

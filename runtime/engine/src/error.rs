@@ -16,7 +16,10 @@ pub enum EngineError {
         reason: String,
     },
     /// The library computes other bits than the exact profile requires.
-    #[error("ONNX Runtime at {} fails the known-answer test: it gives {found}, expected {expected}", path.display())]
+    #[error(
+        "ONNX Runtime at {} fails the known-answer test: it gives {found}, expected {expected}",
+        path.display()
+    )]
     KnownAnswer {
         /// The shared library.
         path: PathBuf,

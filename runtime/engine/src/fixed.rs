@@ -1,7 +1,7 @@
 //! From engine floats to integers: logarithms on the host, fixed point, exact means.
 //!
-//! `ln` and `exp` are the pure-Rust libm's in f64, so they are the same everywhere. Each number is rounded to
-//! nano-nats once; all sums after that are integers.
+//! `ln` and `exp` are the pure-Rust libm's in f64, so they are the same everywhere. Each number is
+//! rounded to nano-nats once; all sums after that are integers.
 
 use dataforge_core::units::MicroNats;
 
@@ -37,7 +37,8 @@ pub fn mean(values: impl IntoIterator<Item = MicroNats>) -> MicroNats {
     micro(total, count)
 }
 
-/// −ln of the answer's share when each candidate weighs e to its log-probability: the choice loss of one row.
+/// −ln of the answer's share when each candidate weighs e to its log-probability: the choice loss
+/// of one row.
 ///
 /// The largest is taken out first and the exponentials are added in candidate order.
 #[must_use]

@@ -1,8 +1,9 @@
 //! Runs graphs in ONNX Runtime: the only crate that names `ort`.
 //!
-//! [`Runtime`] loads the shared library and refuses one that fails the known-answer test; [`Trainer`] takes
-//! training steps and commits to state; [`Scorer`] gives log-probabilities. Everything that leaves this
-//! crate is an integer or a digest. It reads no files but the library, and knows no spec, dataset or proof.
+//! [`Runtime`] loads the shared library and refuses one that fails the known-answer test;
+//! [`Trainer`] takes training steps and commits to state; [`Scorer`] gives log-probabilities.
+//! Everything that leaves this crate is an integer or a digest. It reads no files but the library,
+//! and knows no spec, dataset or proof.
 
 mod error;
 mod fixed;

@@ -1,7 +1,7 @@
 //! The loaded library, and the test that it must pass before anything is trained.
 //!
-//! A process loads one library; asking for another later is an error. The known-answer test runs once for
-//! each [`Runtime`], with the very options that sessions will use.
+//! A process loads one library; asking for another later is an error. The known-answer test runs
+//! once for each [`Runtime`], with the very options that sessions will use.
 
 use crate::error::EngineError;
 use crate::session::{Feed, Program};
@@ -48,7 +48,8 @@ impl Runtime {
     /// Loads the library at `path` and runs the known-answer test.
     ///
     /// # Errors
-    /// [`EngineError::Load`] when it does not load, [`EngineError::KnownAnswer`] when it is not exact.
+    /// [`EngineError::Load`] when it does not load, [`EngineError::KnownAnswer`] when it is not
+    /// exact.
     pub fn load(path: &Path, options: Options) -> Result<Self, EngineError> {
         let runtime = Self::load_untested(path, options)?;
         let answer = runtime.known_answer()?;
@@ -97,7 +98,11 @@ impl Runtime {
         let mut feed = Feed::default();
         for (name, tensor) in known_answer::inputs() {
             if matches!(name.as_str(), "ids" | "column") {
-                feed.indices(&name, &tensor.shape, tensor.data.iter().map(|x| *x as i64).collect())?;
+                feed.indices(
+                    &name,
+                    &tensor.shape,
+                    tensor.data.iter().map(|x| *x as i64).collect(),
+                )?;
             } else {
                 feed.floats(&name, &tensor.shape, tensor.data.iter().map(|x| *x as f32).collect())?;
             }

@@ -26,7 +26,8 @@ pub enum Score {
     Stopped,
 }
 
-/// The scoring graph, ready for any state of one model. A row's result does not depend on its batch.
+/// The scoring graph, ready for any state of one model. A row's result does not depend on its
+/// batch.
 pub struct Scorer {
     program: Program,
     batch: BatchShape,
@@ -37,7 +38,11 @@ impl Scorer {
     ///
     /// # Errors
     /// [`EngineError`] when the library refuses the graph.
-    pub fn new(runtime: &Runtime, shape: &LlamaShape, batch: BatchShape) -> Result<Self, EngineError> {
+    pub fn new(
+        runtime: &Runtime,
+        shape: &LlamaShape,
+        batch: BatchShape,
+    ) -> Result<Self, EngineError> {
         Ok(Self { program: Program::compile(runtime, &scoring(shape, batch))?, batch })
     }
 

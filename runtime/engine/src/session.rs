@@ -1,6 +1,7 @@
 //! One graph compiled for ONNX Runtime, its inputs by name and its outputs by name.
 //!
-//! Outputs can be fed to the next run without a copy: that is how state stays in place between steps.
+//! Outputs can be fed to the next run without a copy: that is how state stays in place between
+//! steps.
 
 use crate::error::EngineError;
 use crate::runtime::Runtime;
@@ -17,8 +18,8 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Lowers and loads an expanded graph. Graph optimisation is off: the profile forbids re-association, and
-    /// no optimisation is worth trusting one to know that.
+    /// Lowers and loads an expanded graph. Graph optimisation is off: the profile forbids
+    /// re-association, and no optimisation is worth trusting one to know that.
     pub(crate) fn compile(runtime: &Runtime, graph: &Graph) -> Result<Self, EngineError> {
         let model = onnx::lower(graph).encode_to_vec();
         let mut builder = Session::builder(runtime.environment())?
@@ -45,13 +46,23 @@ pub(crate) struct Feed<'v> {
 }
 
 impl<'v> Feed<'v> {
-    pub(crate) fn floats(&mut self, name: &str, shape: &[usize], data: Vec<f32>) -> Result<(), EngineError> {
+    pub(crate) fn floats(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        data: Vec<f32>,
+    ) -> Result<(), EngineError> {
         let tensor = Tensor::from_array((shape.to_vec(), data))?;
         self.values.push((name.to_owned(), tensor.into()));
         Ok(())
     }
 
-    pub(crate) fn indices(&mut self, name: &str, shape: &[usize], data: Vec<i64>) -> Result<(), EngineError> {
+    pub(crate) fn indices(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        data: Vec<i64>,
+    ) -> Result<(), EngineError> {
         let tensor = Tensor::from_array((shape.to_vec(), data))?;
         self.values.push((name.to_owned(), tensor.into()));
         Ok(())

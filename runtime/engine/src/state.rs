@@ -41,11 +41,15 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Checks that `tensors` are exactly the parameters of `shape`, in [`llama::parameters`]' names.
+    /// Checks that `tensors` are exactly the parameters of `shape`, in [`llama::parameters`]'
+    /// names.
     ///
     /// # Errors
     /// [`WeightsError`] naming the first parameter that does not fit.
-    pub fn new(shape: &LlamaShape, mut tensors: BTreeMap<String, Vec<f32>>) -> Result<Self, WeightsError> {
+    pub fn new(
+        shape: &LlamaShape,
+        mut tensors: BTreeMap<String, Vec<f32>>,
+    ) -> Result<Self, WeightsError> {
         let mut ordered = Vec::new();
         for parameter in llama::parameters(shape) {
             let Some(data) = tensors.remove(&parameter.name) else {
@@ -53,7 +57,11 @@ impl Weights {
             };
             let expected = parameter.shape.iter().product();
             if data.len() != expected {
-                return Err(WeightsError::Size { name: parameter.name, found: data.len(), expected });
+                return Err(WeightsError::Size {
+                    name: parameter.name,
+                    found: data.len(),
+                    expected,
+                });
             }
             if !all_finite(&data) {
                 return Err(WeightsError::NotFinite(parameter.name));

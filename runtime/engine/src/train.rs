@@ -16,7 +16,8 @@ use dataforge_graph::step::{next_name, state_names, training};
 /// How a step went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StepResult {
-    /// The state is updated; the mean loss over the batch's output tokens was this before the update.
+    /// The state is updated; the mean loss over the batch's output tokens was this before the
+    /// update.
     Stepped(MicroNats),
     /// Something is not finite; the state is as before the step.
     Diverged,
@@ -55,7 +56,8 @@ impl Trainer {
         let mut feed = batch_feed(batch)?;
         let tokens = batch.learned_tokens();
         let share = 1.0 / tokens.max(1) as f32;
-        let weights = batch.learned.iter().map(|learned| if *learned { share } else { 0.0 }).collect();
+        let weights =
+            batch.learned.iter().map(|learned| if *learned { share } else { 0.0 }).collect();
         feed.floats("weights", &[batch.shape.tokens(), 1], weights)?;
         let scalars = self.adam.scalars(step.0, self.steps);
         feed.floats("rate", &[1], vec![scalars.rate])?;
@@ -96,14 +98,16 @@ impl Trainer {
         let parameters = self.state.iter().step_by(3);
         parameters
             .map(|tensor| {
-                let parameter = Parameter { name: tensor.name.clone(), shape: tensor.shape.clone() };
+                let parameter =
+                    Parameter { name: tensor.name.clone(), shape: tensor.shape.clone() };
                 Ok((parameter, tensor.data()?.to_vec()))
             })
             .collect()
     }
 }
 
-/// Parameters with their moments, in the order of state roots: weight, first, second for each parameter.
+/// Parameters with their moments, in the order of state roots: weight, first, second for each
+/// parameter.
 fn initial_state(weights: &Weights) -> Result<Vec<StateTensor>, EngineError> {
     let mut state = Vec::new();
     for (parameter, data) in weights.tensors() {

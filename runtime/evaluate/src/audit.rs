@@ -1,7 +1,7 @@
 //! Audits: run the evaluation again and compare.
 //!
-//! A replay calls the very function that made the proof. What differs first is named, in the order in
-//! which the pipeline computes it, since everything after it follows from it.
+//! A replay calls the very function that made the proof. What differs first is named, in the order
+//! in which the pipeline computes it, since everything after it follows from it.
 
 use crate::error::EvaluateError;
 use crate::evaluator::{Evaluation, Evaluator};
@@ -76,7 +76,8 @@ pub fn check_inputs(
 /// Re-runs everything and compares.
 ///
 /// # Errors
-/// [`EvaluateError`] when the re-run itself fails; a proof that does not hold is the inner [`Refusal`].
+/// [`EvaluateError`] when the re-run itself fails; a proof that does not hold is the inner
+/// [`Refusal`].
 pub fn replay(
     evaluator: &mut Evaluator<'_>,
     proof: &ScoreProof,
@@ -145,8 +146,20 @@ impl Compare {
 
     fn scores(&mut self, a: &Outcome, b: &Outcome) {
         let (
-            Outcome::Scored { final_state: state_a, rows: rows_a, trained: trained_a, lift: lift_a, .. },
-            Outcome::Scored { final_state: state_b, rows: rows_b, trained: trained_b, lift: lift_b, .. },
+            Outcome::Scored {
+                final_state: state_a,
+                rows: rows_a,
+                trained: trained_a,
+                lift: lift_a,
+                ..
+            },
+            Outcome::Scored {
+                final_state: state_b,
+                rows: rows_b,
+                trained: trained_b,
+                lift: lift_b,
+                ..
+            },
         ) = (a, b)
         else {
             return;

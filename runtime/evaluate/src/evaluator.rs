@@ -17,7 +17,8 @@ use dataforge_engine::{Options, Runtime, Score, Scorer, Weights};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// Rows of a scoring batch. Any number gives the same bits; this one keeps the activations in cache.
+/// Rows of a scoring batch. Any number gives the same bits; this one keeps the activations in
+/// cache.
 const SCORING_ROWS: NonZeroU32 = NonZeroU32::new(8).unwrap();
 
 /// What an evaluation gives: the proof, and what is not part of it.
@@ -66,7 +67,11 @@ impl<'w> Evaluator<'w> {
     ///
     /// # Errors
     /// [`EvaluateError`]; nothing of it is a submission's fault.
-    pub fn prepare(world: &'w dyn World, spec: PinnedSpec, benchmark: Benchmark) -> Result<Self, EvaluateError> {
+    pub fn prepare(
+        world: &'w dyn World,
+        spec: PinnedSpec,
+        benchmark: Benchmark,
+    ) -> Result<Self, EvaluateError> {
         let inspector = Inspector::load(world, &spec)?;
         let questions = Questions::new(&inspector, &benchmark)?;
         let model = &spec.spec().model;
@@ -77,16 +82,31 @@ impl<'w> Evaluator<'w> {
         let runtime = Runtime::load(&library, Options { threads: world.threads() })?;
         let shape = BatchShape { rows: SCORING_ROWS, positions: spec.spec().training.positions };
         let mut scorer = Scorer::new(&runtime, &model.llama, shape)?;
-        let scores = match scorer.score_weights(&weights, &questions.candidates, &mut |_| !world.cancelled())? {
+        let scores = match scorer
+            .score_weights(&weights, &questions.candidates, &mut |_| !world.cancelled())?
+        {
             Score::Finite(scores) => scores,
             Score::Stopped => return Err(EvaluateError::Cancelled),
             Score::NotFinite => {
                 let reason = "the untrained model's scores are not finite".into();
-                return Err(EvaluateError::Material { what: format!("artifact {}", model.weights), reason });
+                return Err(EvaluateError::Material {
+                    what: format!("artifact {}", model.weights),
+                    reason,
+                });
             }
         };
         let baseline = questions.metrics(&questions.rows(&scores));
-        Ok(Self { world, spec, benchmark, inspector, runtime, weights, questions, scorer, baseline })
+        Ok(Self {
+            world,
+            spec,
+            benchmark,
+            inspector,
+            runtime,
+            weights,
+            questions,
+            scorer,
+            baseline,
+        })
     }
 
     /// The spec.
@@ -121,7 +141,8 @@ impl<'w> Evaluator<'w> {
         };
         let start = self.world.elapsed();
         let Inspection { report, accepted } = self.inspector.inspect(self.world, &raw)?;
-        let mut timings = Timings { inspecting: self.world.elapsed() - start, ..Timings::default() };
+        let mut timings =
+            Timings { inspecting: self.world.elapsed() - start, ..Timings::default() };
         let (outcome, fingerprints) = match accepted {
             None => (Outcome::Rejected, vec![]),
             Some(accepted) => {
@@ -135,7 +156,11 @@ impl<'w> Evaluator<'w> {
         Ok(Evaluation { proof, report, fingerprints, timings })
     }
 
-    fn train_and_score(&mut self, plan: &TokenPlan, timings: &mut Timings) -> Result<Outcome, EvaluateError> {
+    fn train_and_score(
+        &mut self,
+        plan: &TokenPlan,
+        timings: &mut Timings,
+    ) -> Result<Outcome, EvaluateError> {
         let spec = self.spec.spec();
         let start = self.world.elapsed();
         let trace = train::run(self.world, &self.runtime, spec, &self.weights, plan)?;
@@ -166,7 +191,9 @@ impl<'w> Evaluator<'w> {
             Score::Finite(scores) => scores,
             Score::Stopped => return Err(EvaluateError::Cancelled),
             // The last update was finite but what it leads to is not: the run diverged at its end.
-            Score::NotFinite => return Ok(Outcome::Diverged { training, at: StepIndex(plan.steps()) }),
+            Score::NotFinite => {
+                return Ok(Outcome::Diverged { training, at: StepIndex(plan.steps()) });
+            }
         };
         let rows = self.questions.rows(&scores);
         let trained = self.questions.metrics(&rows);

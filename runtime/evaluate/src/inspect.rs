@@ -1,7 +1,7 @@
 //! The kernels' part: are these rows what the spec asks for, and what are they as tokens?
 //!
-//! Everything that reads a miner's bytes runs in the sandbox. What the submission is to blame for becomes
-//! a fault in its report; what it is not becomes an [`EvaluateError`].
+//! Everything that reads a miner's bytes runs in the sandbox. What the submission is to blame for
+//! becomes a fault in its report; what it is not becomes an [`EvaluateError`].
 
 use crate::error::EvaluateError;
 use crate::world::{Pinned, Progress, World};
@@ -80,7 +80,9 @@ impl Inspector {
         };
         let sandbox = Sandbox::new().map_err(in_kernel(&spec.kernels.schema))?;
         Ok(Self {
-            schema: sandbox.schema_kernel(&schema, limits).map_err(in_kernel(&spec.kernels.schema))?,
+            schema: sandbox
+                .schema_kernel(&schema, limits)
+                .map_err(in_kernel(&spec.kernels.schema))?,
             tokenizer: sandbox
                 .tokenizer_kernel(&tokenizer, limits)
                 .map_err(in_kernel(&spec.kernels.tokenizer))?,
@@ -95,12 +97,20 @@ impl Inspector {
     /// # Errors
     /// [`EvaluateError::Kernel`] when a kernel fails through no fault of the submission, and
     /// [`EvaluateError::Cancelled`].
-    pub fn inspect(&self, world: &dyn World, raw: &RawSubmission<'_>) -> Result<Inspection, EvaluateError> {
+    pub fn inspect(
+        &self,
+        world: &dyn World,
+        raw: &RawSubmission<'_>,
+    ) -> Result<Inspection, EvaluateError> {
         let mut faults = Faults::default();
         let mut fuel = 0;
         faults.count(raw, &self.spec);
         let rows = self.check(world, raw, &mut faults, &mut fuel)?;
-        let tokens = if faults.total == 0 { self.tokenise_rows(&rows, &mut faults, &mut fuel)? } else { vec![] };
+        let tokens = if faults.total == 0 {
+            self.tokenise_rows(&rows, &mut faults, &mut fuel)?
+        } else {
+            vec![]
+        };
         let report = CheckReport {
             rows: raw.lines().len() as u32,
             faults_total: faults.total,
@@ -127,11 +137,14 @@ impl Inspector {
         let total = raw.lines().len() as u32;
         let mut rows = Vec::new();
         let mut done = 0;
-        for lines in calls(raw.lines(), self.spec.limits.rows_per_call.get() as usize, |line| line.len()) {
+        for lines in
+            calls(raw.lines(), self.spec.limits.rows_per_call.get() as usize, |line| line.len())
+        {
             if world.cancelled() {
                 return Err(EvaluateError::Cancelled);
             }
-            let checked = match blame(self.schema.check(&rules, lines), &self.spec.kernels.schema)? {
+            let checked = match blame(self.schema.check(&rules, lines), &self.spec.kernels.schema)?
+            {
                 Ok(checked) => checked,
                 Err(reason) => {
                     let last = done as usize + lines.len();
@@ -158,7 +171,8 @@ impl Inspector {
         faults: &mut Faults,
         fuel: &mut u64,
     ) -> Result<Vec<TokenRow>, EvaluateError> {
-        let pairs: Vec<_> = rows.iter().map(|row| (row.input.as_str(), row.output.as_str())).collect();
+        let pairs: Vec<_> =
+            rows.iter().map(|row| (row.input.as_str(), row.output.as_str())).collect();
         let tokenised = match self.tokenise(&pairs, fuel)? {
             Ok(tokenised) => tokenised,
             Err(reason) => {
@@ -176,7 +190,8 @@ impl Inspector {
         Ok(tokens)
     }
 
-    /// Pairs of input and output as tokens; the outer error is the kernel's, to be blamed on the text.
+    /// Pairs of input and output as tokens; the outer error is the kernel's, to be blamed on the
+    /// text.
     pub(crate) fn tokenise(
         &self,
         pairs: &[(&str, &str)],
@@ -186,7 +201,10 @@ impl Inspector {
         let texts: Vec<String> = pairs
             .iter()
             .flat_map(|(input, output)| {
-                [format!("{input}{}", model.after_input), format!("{}{output}", model.before_output)]
+                [
+                    format!("{input}{}", model.after_input),
+                    format!("{}{output}", model.before_output),
+                ]
             })
             .collect();
         let per_call = 2 * self.spec.limits.rows_per_call.get() as usize;
@@ -247,9 +265,12 @@ impl Faults {
     }
 }
 
-/// Sorts a kernel's error: `Ok(Err(reason))` when the submission is to blame, since it made the kernel
-/// run out of what the spec grants.
-fn blame<T>(result: Result<T, SandboxError>, kernel: &str) -> Result<Result<T, String>, EvaluateError> {
+/// Sorts a kernel's error: `Ok(Err(reason))` when the submission is to blame, since it made the
+/// kernel run out of what the spec grants.
+fn blame<T>(
+    result: Result<T, SandboxError>,
+    kernel: &str,
+) -> Result<Result<T, String>, EvaluateError> {
     match result {
         Ok(answer) => Ok(Ok(answer)),
         Err(
@@ -266,7 +287,8 @@ fn in_kernel(kernel: &str) -> impl Fn(SandboxError) -> EvaluateError + '_ {
     move |source| EvaluateError::Kernel { kernel: kernel.to_owned(), source }
 }
 
-/// Cuts items into calls of at most `count` items and [`CALL_BYTES_MAX`] bytes, at least one item each.
+/// Cuts items into calls of at most `count` items and [`CALL_BYTES_MAX`] bytes, at least one item
+/// each.
 fn calls<T>(items: &[T], count: usize, bytes: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T]> {
     let mut rest = items;
     std::iter::from_fn(move || {
@@ -293,8 +315,13 @@ pub(crate) fn read(
     let found = file_digest(&bytes);
     match lock.get(name) {
         Some(pinned) if *pinned == found => Ok(bytes),
-        Some(pinned) => Err(EvaluateError::Tampered { what: what.to_string(), found, pinned: *pinned }),
-        None => Err(EvaluateError::Material { what: what.to_string(), reason: "not in spec.lock".into() }),
+        Some(pinned) => {
+            Err(EvaluateError::Tampered { what: what.to_string(), found, pinned: *pinned })
+        }
+        None => Err(EvaluateError::Material {
+            what: what.to_string(),
+            reason: "not in spec.lock".into(),
+        }),
     }
 }
 

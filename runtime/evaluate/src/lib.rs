@@ -1,9 +1,10 @@
 //! The evaluation pipeline and its audit.
 //!
-//! [`Evaluator::evaluate`] is the one path from a submission's bytes to a [`ScoreProof`]: split, checked
-//! by the schema kernel, tokenised, trained, scored. Each stage takes the type that only the stage
-//! before can build. [`audit::replay`] runs the same function again and names the first thing that differs.
-//! The world (files, clock, progress, cancellation) comes in through one trait, [`World`].
+//! [`Evaluator::evaluate`] is the one path from a submission's bytes to a [`ScoreProof`]: split,
+//! checked by the schema kernel, tokenised, trained, scored. Each stage takes the type that only
+//! the stage before can build. [`audit::replay`] runs the same function again and names the first
+//! thing that differs. The world (files, clock, progress, cancellation) comes in through one trait,
+//! [`World`].
 //!
 //! [`ScoreProof`]: dataforge_core::proof::ScoreProof
 #![forbid(unsafe_code)]

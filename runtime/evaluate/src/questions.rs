@@ -21,7 +21,9 @@ impl Questions {
         let rows = benchmark.rows();
         let pairs: Vec<(&str, &str)> = rows
             .iter()
-            .flat_map(|row| row.candidates.iter().map(|candidate| (row.input.as_str(), candidate.as_str())))
+            .flat_map(|row| {
+                row.candidates.iter().map(|candidate| (row.input.as_str(), candidate.as_str()))
+            })
             .collect();
         let per_row = rows.first().map_or(1, |row| row.candidates.len());
         let tokenised = inspector.tokenise(&pairs, &mut 0)?;
@@ -41,8 +43,10 @@ impl Questions {
     }
 
     pub(crate) fn metrics(&self, rows: &[RowResult]) -> Metrics {
-        let answered = || rows.iter().zip(&self.answers).map(|(row, answer)| (row, *answer as usize));
-        let right = answered().filter(|(row, answer)| is_right(&row.log_probabilities, *answer)).count();
+        let answered =
+            || rows.iter().zip(&self.answers).map(|(row, answer)| (row, *answer as usize));
+        let right =
+            answered().filter(|(row, answer)| is_right(&row.log_probabilities, *answer)).count();
         let losses = answered().map(|(row, answer)| choice_loss(&row.log_probabilities, answer));
         let nll = answered().map(|(row, answer)| MicroNats(-row.log_probabilities[answer].0));
         Metrics {

@@ -52,7 +52,12 @@ pub(crate) fn run(
         if due {
             root = trainer.root()?;
         }
-        steps.push(StepRecord { step: index, batch: batch.digest(), loss, state: due.then_some(root) });
+        steps.push(StepRecord {
+            step: index,
+            batch: batch.digest(),
+            loss,
+            state: due.then_some(root),
+        });
         let tokens = u64::from(done) * spec.training.batch_shape().tokens() as u64;
         world.progress(Progress::Trained { steps: done, total, tokens });
     }

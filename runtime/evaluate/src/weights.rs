@@ -1,7 +1,7 @@
 //! Reading pinned reference weights: NumPy `.npz` files with the llama family's tensors.
 //!
-//! The file's digest is pinned, but its contents still become types within limits: every member is read
-//! to its expected size and no further.
+//! The file's digest is pinned, but its contents still become types within limits: every member is
+//! read to its expected size and no further.
 
 use dataforge_core::spec::LlamaShape;
 use dataforge_engine::{Weights, WeightsError};
@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 use std::io::{Cursor, Read as _};
 use zip::ZipArchive;
 
-/// Room for a `.npy` header, which is padded to a multiple of 64 bytes and here never has more than 256.
+/// Room for a `.npy` header, which is padded to a multiple of 64 bytes and here never has more than
+/// 256.
 const HEADER_BYTES_MAX: u64 = 1024;
 
 /// A weights file is not usable.
@@ -35,8 +36,8 @@ pub enum WeightsFileError {
     Weights(#[from] WeightsError),
 }
 
-/// Reads the weights of a llama-family model from an `.npz` file with glassllm's member names and `[in,
-/// out]` matrices, as f16 or f32.
+/// Reads the weights of a llama-family model from an `.npz` file with glassllm's member names and
+/// `[in, out]` matrices, as f16 or f32.
 pub(crate) fn read_npz(bytes: &[u8], shape: &LlamaShape) -> Result<Weights, WeightsFileError> {
     let mut archive = ZipArchive::new(Cursor::new(bytes))?;
     let mut tensors = BTreeMap::new();
@@ -69,7 +70,12 @@ fn read_member(
         other => return Err(format!("has structured elements {other:?}")),
     };
     match kind.trim_start_matches(['<', '=']) {
-        "f2" => Ok(array.into_vec::<f16>().map_err(|e| e.to_string())?.into_iter().map(f32::from).collect()),
+        "f2" => Ok(array
+            .into_vec::<f16>()
+            .map_err(|e| e.to_string())?
+            .into_iter()
+            .map(f32::from)
+            .collect()),
         "f4" => array.into_vec::<f32>().map_err(|e| e.to_string()),
         other => Err(format!("has elements of type {other}, f2 or f4 was expected")),
     }
@@ -77,7 +83,8 @@ fn read_member(
 
 /// glassllm's name of a parameter.
 fn member_name(name: &str) -> String {
-    let Some((layer, part)) = name.strip_prefix("layer.").and_then(|rest| rest.split_once('.')) else {
+    let Some((layer, part)) = name.strip_prefix("layer.").and_then(|rest| rest.split_once('.'))
+    else {
         return match name {
             "embedding" => "E".into(),
             "final_norm" => "norm_f.gamma".into(),

@@ -77,7 +77,8 @@ pub trait World {
     /// Called often; should return at once.
     fn progress(&self, progress: Progress);
 
-    /// Asked between steps; once true, the evaluation ends with [`crate::EvaluateError::Cancelled`].
+    /// Asked between steps; once true, the evaluation ends with
+    /// [`crate::EvaluateError::Cancelled`].
     fn cancelled(&self) -> bool;
 
     /// Time since some fixed moment.

@@ -1,12 +1,13 @@
 //! Composed functions as fixed sequences of primitive operators.
 //!
-//! [`expand`] rewrites a graph so that no composed operator is left; the sequences here are part of the
-//! numeric profile and may never change under one profile name. A NaN operand always yields a NaN, so that
-//! a run that diverges is seen to diverge on every engine.
+//! [`expand`] rewrites a graph so that no composed operator is left; the sequences here are part of
+//! the numeric profile and may never change under one profile name. A NaN operand always yields a
+//! NaN, so that a run that diverges is seen to diverge on every engine.
 
 use crate::ir::{Graph, Op, Scales, Value};
 
-/// Powers of two that [`Op::Exp`] scales by: 2^n for n from −150 (which rounds to 0) to 128 (infinity).
+/// Powers of two that [`Op::Exp`] scales by: 2^n for n from −150 (which rounds to 0) to 128
+/// (infinity).
 const EXPONENT_MIN: i16 = -150;
 const EXPONENT_MAX: i16 = 128;
 
@@ -35,8 +36,9 @@ pub fn expand(graph: &Graph) -> Graph {
     out
 }
 
-/// eˣ: x = n ln 2 + r with |r| ≤ 0.35, then the Taylor polynomial of degree 7 in r (relative error of the
-/// truncation below 6·10⁻⁹), times 2ⁿ from a table. Below −104 the result is 0, above 88.4 it is infinite.
+/// eˣ: x = n ln 2 + r with |r| ≤ 0.35, then the Taylor polynomial of degree 7 in r (relative error
+/// of the truncation below 6·10⁻⁹), times 2ⁿ from a table. Below −104 the result is 0, above 88.4
+/// it is infinite.
 fn exp(g: &mut Graph, x: Value) -> Value {
     let (low, high) = (g.scalar(-104.0), g.scalar(89.0));
     let below = g.less(x, low);
@@ -64,8 +66,8 @@ fn exp(g: &mut Graph, x: Value) -> Value {
     g.mul(p, power)
 }
 
-/// 2ⁿ for integers n in the table's range; a NaN takes the first entry, so that no engine is handed an
-/// index it might read out of bounds.
+/// 2ⁿ for integers n in the table's range; a NaN takes the first entry, so that no engine is handed
+/// an index it might read out of bounds.
 fn power_of_two(g: &mut Graph, n: Value) -> Value {
     let table: Vec<f32> = (EXPONENT_MIN..=EXPONENT_MAX).map(exact_power_of_two).collect();
     let table = g.constant(&[table.len()], &table);

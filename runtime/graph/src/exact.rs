@@ -1,15 +1,16 @@
-//! The exactness rule: how many bits an operand may keep so that a sum over K terms has no rounding.
+//! The exactness rule: how many bits an operand may keep so that a sum over K terms has no
+//! rounding.
 //!
-//! `snap(x, b) = (x ⊕ C) ⊖ C` with `C = max|x| · 2^(24−b)`, in f32. Where |x| ≤ max|x| and b ≤ 23, x ⊕ C lies
-//! within a factor of two of C, so ⊖ is exact (Sterbenz) and every result is an integer multiple of one
-//! power of two with at most b + 1 bits. Products of two such integers, and sums of K of them, then fit
-//! the 53 bits of an f64, whatever the order.
+//! `snap(x, b) = (x ⊕ C) ⊖ C` with `C = max|x| · 2^(24−b)`, in f32. Where |x| ≤ max|x| and b ≤ 23,
+//! x ⊕ C lies within a factor of two of C, so ⊖ is exact (Sterbenz) and every result is an integer
+//! multiple of one power of two with at most b + 1 bits. Products of two such integers, and sums of
+//! K of them, then fit the 53 bits of an f64, whatever the order.
 
 /// Significant bits of an f64.
 const F64_BITS: u32 = 53;
 
-/// Most bits that an operand of a product keeps. Below the 22 that the rule would allow for small K, so
-/// that all contractions of up to 2,048 terms share one snapped copy of each operand.
+/// Most bits that an operand of a product keeps. Below the 22 that the rule would allow for small
+/// K, so that all contractions of up to 2,048 terms share one snapped copy of each operand.
 pub const PRODUCT_BITS_MAX: u32 = 20;
 
 /// Bits that a term of a plain sum keeps.
@@ -30,7 +31,8 @@ fn ceil_log2(k: usize) -> u32 {
 /// `2(b + 1) + ⌈log2 terms⌉ ≤ 53`, at most [`PRODUCT_BITS_MAX`].
 ///
 /// # Panics
-/// When `terms` is 0 or over [`PRODUCT_TERMS_MAX`]: our bug, since shapes come from validated specs.
+/// When `terms` is 0 or over [`PRODUCT_TERMS_MAX`]: our bug, since shapes come from validated
+/// specs.
 #[must_use]
 pub fn product_bits(terms: usize) -> u32 {
     assert!((1..=PRODUCT_TERMS_MAX).contains(&terms), "no exact contraction over {terms} terms");

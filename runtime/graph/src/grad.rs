@@ -1,15 +1,17 @@
 //! Reverse-mode differentiation over the IR.
 //!
-//! [`backward`] appends the adjoint nodes to the graph it is given. Operators that only appear inside
-//! composed functions have no rule: composed functions are differentiated before they are expanded.
+//! [`backward`] appends the adjoint nodes to the graph it is given. Operators that only appear
+//! inside composed functions have no rule: composed functions are differentiated before they are
+//! expanded.
 
 use crate::ir::{Graph, Op, Scales, Value};
 use std::collections::BTreeMap;
 
-/// The gradients of a scalar whose derivative by each `seeds.0` is `seeds.1`, with respect to `wrt`.
+/// The gradients of a scalar whose derivative by each `seeds.0` is `seeds.1`, with respect to
+/// `wrt`.
 ///
-/// A value's adjoint is the sum of what its users contribute, added in descending order of user. Each
-/// result has the shape of its `wrt`.
+/// A value's adjoint is the sum of what its users contribute, added in descending order of user.
+/// Each result has the shape of its `wrt`.
 ///
 /// # Panics
 /// When a `wrt` does not influence a seed or an operator on the way has no rule: our bug.

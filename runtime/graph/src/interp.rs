@@ -1,9 +1,10 @@
 //! The reference engine: what each primitive operator means, written to be read.
 //!
-//! Values are held as f64. In [`Arithmetic::Exact`] every elementwise result is rounded to f32, which for +,
-//! −, ·, / and √ equals one rounding of the true result (Figueroa 1995: 53 ≥ 2·24 + 2), and sums follow
-//! [`crate::exact`]. In [`Arithmetic::Real`] nothing is rounded or snapped: the function that the graph
-//! approximates, for checking gradients by finite differences. It is slow and single-threaded on purpose.
+//! Values are held as f64. In [`Arithmetic::Exact`] every elementwise result is rounded to f32,
+//! which for +, −, ·, / and √ equals one rounding of the true result (Figueroa 1995: 53 ≥ 2·24 +
+//! 2), and sums follow [`crate::exact`]. In [`Arithmetic::Real`] nothing is rounded or snapped: the
+//! function that the graph approximates, for checking gradients by finite differences. It is slow
+//! and single-threaded on purpose.
 
 use crate::exact;
 use crate::ir::{Graph, Node, Op, Scales, Shape, Value, count, keep_one, matrix};
@@ -197,7 +198,8 @@ fn matmul(
     let (lead, m, k) = matrix(&a.shape, ta);
     let (_, _, n) = matrix(&b.shape, tb);
     let bits = exact::product_bits(k);
-    // The contracted dimension is the last of an untransposed a and the one before of an untransposed b.
+    // The contracted dimension is the last of an untransposed a and the one before of an
+    // untransposed b.
     let rank = a.shape.len();
     let a_data = snapped(a, if ta { rank - 2 } else { rank - 1 }, bits, scales, mode);
     let b_data = snapped(b, if tb { rank - 1 } else { rank - 2 }, bits, scales, mode);

@@ -1,11 +1,12 @@
 //! The tensor IR: values, operators, shape rules and the builder.
 //!
 //! A graph is a list of nodes in evaluation order; equal nodes are stored once. Shapes are static.
-//! Building a graph whose shapes do not fit is our bug and panics: shapes come from validated specs.
+//! Building a graph whose shapes do not fit is our bug and panics: shapes come from validated
+//! specs.
 //!
 //! Invariants: a node's inputs come before it; every f32 sum of more than two terms is one of
-//! [`Op::MatMul`], [`Op::ReduceSum`], [`Op::ScatterAdd`], whose results are exact sums of snapped operands
-//! ([`crate::exact`]) rounded once.
+//! [`Op::MatMul`], [`Op::ReduceSum`], [`Op::ScatterAdd`], whose results are exact sums of snapped
+//! operands ([`crate::exact`]) rounded once.
 
 use crate::exact;
 use std::collections::BTreeMap;
@@ -34,12 +35,13 @@ pub struct Value(u32);
 pub enum Scales {
     /// The whole tensor: one snapped copy serves forward and backward. For training.
     Tensor,
-    /// Each slice that is summed: a row of the result depends on nothing outside its own operands. For
-    /// evaluation, where a benchmark row's bits must not depend on what shares its batch.
+    /// Each slice that is summed: a row of the result depends on nothing outside its own operands.
+    /// For evaluation, where a benchmark row's bits must not depend on what shares its batch.
     Slice,
 }
 
-/// An operator. Elementwise ones broadcast as NumPy and ONNX do; each is rounded once, to nearest even.
+/// An operator. Elementwise ones broadcast as NumPy and ONNX do; each is rounded once, to nearest
+/// even.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Op {
     /// A tensor given at run time.
@@ -70,7 +72,8 @@ pub enum Op {
     Less,
     /// a = b over indices, as truth values.
     Equal,
-    /// Where a then b else c. The sign of a zero is not kept by every engine: for use where it cannot matter.
+    /// Where a then b else c. The sign of a zero is not kept by every engine: for use where it
+    /// cannot matter.
     Select,
     /// f32 to index, exact integers only.
     ToIndex,

@@ -1,9 +1,10 @@
-//! The known-answer graph: every operator of the IR on inputs chosen to expose an engine that is not exact.
+//! The known-answer graph: every operator of the IR on inputs chosen to expose an engine that is
+//! not exact.
 //!
-//! An engine runs [`graph`] on [`inputs`] and hashes the bits of the outputs in order; the digest must be the
-//! one in [`DIGEST`], which the reference engine gives. The inputs hold subnormals, ties, huge and tiny
-//! magnitudes, signed zeros, cancellation, repeated scatter indices, and contractions as long as the bit
-//! widths allow.
+//! An engine runs [`graph`] on [`inputs`] and hashes the bits of the outputs in order; the digest
+//! must be the one in [`DIGEST`], which the reference engine gives. The inputs hold subnormals,
+//! ties, huge and tiny magnitudes, signed zeros, cancellation, repeated scatter indices, and
+//! contractions as long as the bit widths allow.
 
 use crate::composite;
 use crate::interp::Tensor;
@@ -180,8 +181,8 @@ fn cancelling(random: &mut SeedStream) -> f32 {
     f32::from_bits((word as u32 & 0x807f_ffff) | 0x3f80_0000)
 }
 
-/// Byte format: tag `dataforge/known-answer/v1`; per output, in the graph's order: name, `0x00`, and the
-/// elements as little-endian f32.
+/// Byte format: tag `dataforge/known-answer/v1`; per output, in the graph's order: name, `0x00`,
+/// and the elements as little-endian f32.
 #[must_use]
 pub fn digest<'a>(outputs: impl IntoIterator<Item = (&'a str, Vec<f32>)>) -> FileDigest {
     let mut hasher = Hasher::new("dataforge/known-answer/v1");

@@ -1,17 +1,18 @@
 //! The llama family: RMSNorm, interleaved rotary positions, grouped-query attention, SwiGLU.
 //!
-//! Builds the forward pass over a [`Graph`]. Weights multiply from the right (`x · W`, W `[in, out]`). Masked
-//! positions are pushed down by a constant added to the scores rather than selected away, so that a NaN
-//! reaches the loss wherever it arises. References: Touvron et al. 2023 (llama), Su et al. 2021 (rotary,
-//! equation 34), Ainslie et al. 2023 (grouped queries), Shazeer 2020 (SwiGLU).
+//! Builds the forward pass over a [`Graph`]. Weights multiply from the right (`x · W`, W `[in,
+//! out]`). Masked positions are pushed down by a constant added to the scores rather than selected
+//! away, so that a NaN reaches the loss wherever it arises. References: Touvron et al. 2023
+//! (llama), Su et al. 2021 (rotary, equation 34), Ainslie et al. 2023 (grouped queries), Shazeer
+//! 2020 (SwiGLU).
 
 use crate::ir::{Graph, Scales, Shape, Value};
 use dataforge_core::plan::BatchShape;
 use dataforge_core::spec::LlamaShape;
 use std::collections::BTreeMap;
 
-/// Added to a score that a position may not see. Far enough below any score for its weight to be exactly
-/// 0, near enough for the score's own NaN or infinity to survive.
+/// Added to a score that a position may not see. Far enough below any score for its weight to be
+/// exactly 0, near enough for the score's own NaN or infinity to survive.
 const MASKED: f32 = -1e9;
 
 /// A tensor of the model's state.
@@ -136,8 +137,8 @@ impl Model<'_> {
         g.mul(normal, gamma)
     }
 
-    /// Queries of one key head lie end to end, `[rows, kv heads, group · positions, head]`, so that every
-    /// product has equal leading dimensions and every key's gradient is one sum.
+    /// Queries of one key head lie end to end, `[rows, kv heads, group · positions, head]`, so that
+    /// every product has equal leading dimensions and every key's gradient is one sum.
     fn attention(&mut self, x: Value, layer: u32, rotary: &Rotary) -> Value {
         let Sizes { rows, positions, width, kv_heads, group, head } = self.sizes;
         let [q, k, v] = ["query", "key", "value"].map(|name| self.project(x, layer, name));
@@ -186,7 +187,8 @@ fn causal_mask(g: &mut Graph, positions: usize) -> Value {
     g.constant(&[positions, positions], &mask)
 }
 
-/// Rotary position tables `[positions, head]`: element pairs (2i, 2i+1) turn by position · base^(−2i/head).
+/// Rotary position tables `[positions, head]`: element pairs (2i, 2i+1) turn by position ·
+/// base^(−2i/head).
 struct Rotary {
     cosine: Value,
     sine: Value,

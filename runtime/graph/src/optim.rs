@@ -1,8 +1,9 @@
-//! AdamW with linear warm-up and decay: the part done on the host in f64, and the part done in the graph.
+//! AdamW with linear warm-up and decay: the part done on the host in f64, and the part done in the
+//! graph.
 //!
-//! The host computes the step's scalars from the recipe and the step number alone, by IEEE +, −, ·, / and √.
-//! The graph does the rest elementwise in f32 (Loshchilov & Hutter 2019, algorithm 2, with the bias
-//! corrections moved into the scalars).
+//! The host computes the step's scalars from the recipe and the step number alone, by IEEE +, −, ·,
+//! / and √. The graph does the rest elementwise in f32 (Loshchilov & Hutter 2019, algorithm 2, with
+//! the bias corrections moved into the scalars).
 
 use crate::ir::{Graph, Scales, Value};
 use dataforge_core::spec::Recipe;
@@ -187,6 +188,9 @@ mod tests {
     #[test]
     fn golden_scalars() {
         let s = ADAM.scalars(4, 126);
-        assert_eq!([s.rate, s.second, s.keep].map(f32::to_bits), [980_825_404, 1_074_171_728, 1_065_353_151]);
+        assert_eq!(
+            [s.rate, s.second, s.keep].map(f32::to_bits),
+            [980_825_404, 1_074_171_728, 1_065_353_151]
+        );
     }
 }

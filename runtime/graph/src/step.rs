@@ -1,9 +1,10 @@
 //! The two graphs that an engine runs: one training step, and scoring.
 //!
-//! Both take `ids` `[rows, positions]`, `targets` `[rows · positions, 1]` and the parameters by name, and both
-//! give, per position, the two numbers that the host turns into a log-probability: `target`, the target's
-//! logit minus the largest, and `normaliser`, the sum of the exponentials of all logits so shifted. The
-//! log-probability is `target − ln normaliser`; `ln` is the host's, because engines differ in it.
+//! Both take `ids` `[rows, positions]`, `targets` `[rows · positions, 1]` and the parameters by
+//! name, and both give, per position, the two numbers that the host turns into a log-probability:
+//! `target`, the target's logit minus the largest, and `normaliser`, the sum of the exponentials of
+//! all logits so shifted. The log-probability is `target − ln normaliser`; `ln` is the host's,
+//! because engines differ in it.
 
 use crate::composite;
 use crate::grad::backward;
@@ -55,7 +56,8 @@ fn weight_inputs(g: &mut Graph, parameters: &[Parameter]) -> BTreeMap<String, Va
     parameters.iter().map(input).collect()
 }
 
-/// Scoring: forward only, with scales per slice, so that a row's results do not depend on its batch.
+/// Scoring: forward only, with scales per slice, so that a row's results do not depend on its
+/// batch.
 #[must_use]
 pub fn scoring(shape: &LlamaShape, batch: BatchShape) -> Graph {
     let mut g = Graph::new();
@@ -68,9 +70,10 @@ pub fn scoring(shape: &LlamaShape, batch: BatchShape) -> Graph {
 
 /// One step: forward, loss on weighted positions, backward, clipping, AdamW.
 ///
-/// Further inputs: `weights` `[rows · positions, 1]`, each position's share of the loss; `rate`, `second`, `keep`
-/// `[1]`, see [`optim::StepScalars`]; and each parameter's moments. Further outputs: `clip`, and the next
-/// value of every state tensor.
+/// Further inputs: `weights` `[rows · positions, 1]`, each position's share of the loss; `rate`,
+/// `second`, `keep`
+/// `[1]`, see [`optim::StepScalars`]; and each parameter's moments. Further outputs: `clip`, and
+/// the next value of every state tensor.
 #[must_use]
 pub fn training(shape: &LlamaShape, batch: BatchShape, adam: &AdamW) -> Graph {
     let mut g = Graph::new();

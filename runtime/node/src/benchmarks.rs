@@ -1,5 +1,5 @@
-//! Where a validator's hidden rows come from: a file, or for a demonstration the public set they were
-//! drawn from.
+//! Where a validator's hidden rows come from: a file, or for a demonstration the public set they
+//! were drawn from.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,8 @@ use crate::demo_data::{DemoPlan, DemoSets};
 use crate::fs::read_bounded;
 use crate::public_sets::{SET_BYTES_MAX, date_rows, icd_chapter_rows};
 
-/// The seed that splits public sets into hidden rows and submissions. Public: a demonstration hides nothing.
+/// The seed that splits public sets into hidden rows and submissions. Public: a demonstration hides
+/// nothing.
 pub const SPLIT_SEED: EpochSeed = EpochSeed(*b"dataforge demonstration split v1");
 
 /// No benchmark can be had, or not the one that the spec commits to.

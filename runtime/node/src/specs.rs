@@ -1,8 +1,8 @@
 //! Eval specs on disk: finding, loading, verifying and locking them.
 //!
-//! A spec lives in `<name>/<version>/` under the specs folder, its kernels in `kernels/` beside. Nothing here
-//! is trusted by the pipeline, which hashes what it is given; this module exists to find files and to
-//! say what is wrong with them in words.
+//! A spec lives in `<name>/<version>/` under the specs folder, its kernels in `kernels/` beside.
+//! Nothing here is trusted by the pipeline, which hashes what it is given; this module exists to
+//! find files and to say what is wrong with them in words.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,10 @@ use crate::fs::{FileError, read_bounded, write_atomic};
 /// A kernel file. The sandbox refuses larger modules anyway; this keeps them from being read.
 pub const KERNEL_BYTES_MAX: Bytes = Bytes(16 * 1024 * 1024);
 
+/// First lines of every lock.
+const LOCK_HEADER: &str =
+    "# Written by `dataforge spec lock`: the SHA-256 of everything that spec.toml names.\n\n";
+
 /// A spec cannot be found or used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -26,7 +30,10 @@ pub enum SpecsError {
     #[error("no eval-specs folder here or above; name one with --specs or DATAFORGE_SPECS")]
     NoFolder,
     /// No such spec.
-    #[error("no spec {reference:?} in {}; `dataforge spec list` shows what is there", folder.display())]
+    #[error(
+        "no spec {reference:?} in {}; `dataforge spec list` shows what is there",
+        folder.display()
+    )]
     Unknown {
         /// What was asked for.
         reference: String,
@@ -84,8 +91,8 @@ impl Specs {
         Self { folder: folder.into() }
     }
 
-    /// `DATAFORGE_SPECS`, else `eval-specs` in the current folder or one above it, else beside or above
-    /// the program.
+    /// `DATAFORGE_SPECS`, else `eval-specs` in the current folder or one above it, else beside or
+    /// above the program.
     ///
     /// # Errors
     /// [`SpecsError::NoFolder`].
@@ -214,9 +221,8 @@ impl Specs {
     pub fn lock(&self, reference: &str, artifacts: &Artifacts) -> Result<PinnedSpec, SpecsError> {
         let lock = self.compute_lock(reference, artifacts)?;
         let path = self.folder_of(reference)?.join("spec.lock");
-        let header = "# Written by `dataforge spec lock`: the SHA-256 of everything that spec.toml names.\n\n";
         let text = lock.to_toml().map_err(in_file(&path))?;
-        write_atomic(&path, format!("{header}{text}").as_bytes())?;
+        write_atomic(&path, format!("{LOCK_HEADER}{text}").as_bytes())?;
         self.load(reference)
     }
 

@@ -45,7 +45,8 @@ pub enum SandboxError {
     #[error("the kernel overflowed its call stack")]
     StackOverflow,
 
-    /// The call stopped for a reason of its own: a panic, an access out of bounds, a division by zero.
+    /// The call stopped for a reason of its own: a panic, an access out of bounds, a division by
+    /// zero.
     #[error("the kernel trapped: {0}")]
     Trap(String),
 

@@ -1,8 +1,8 @@
 //! One path for every kernel: static checks, compile, a fresh instance per call, sorted failures.
 //!
-//! The types of `P` and `R` mirror a function of `wit/`; wasmtime compares them with the component's
-//! own types when the kernel is loaded. Invariant: nothing survives a call, so calls can neither
-//! influence each other nor depend on their order.
+//! The types of `P` and `R` mirror a function of `wit/`; wasmtime compares them with the
+//! component's own types when the kernel is loaded. Invariant: nothing survives a call, so calls
+//! can neither influence each other nor depend on their order.
 
 use std::marker::PhantomData;
 
@@ -61,8 +61,8 @@ where
             .instantiate_pre(&component)
             .map_err(|error| Refusal::Imports(format!("{error:#}")))?;
         let kernel = Self { instance, function, limits, exports: PhantomData };
-        // An instance that is thrown away: a kernel that cannot start, or whose function has another
-        // type, is refused here and not at a miner's first row.
+        // An instance that is thrown away: a kernel that cannot start, or whose function has
+        // another type, is refused here and not at a miner's first row.
         let mut store = store::new(engine, limits)?;
         kernel.instantiate(&mut store)?;
         Ok(kernel)

@@ -1,8 +1,9 @@
 //! Loads, limits and calls guest kernels: the only crate that names wasmtime.
 //!
-//! A kernel is a WebAssembly component without imports that exports one interface of `wit/`. A call is
-//! a pure function of its arguments: the same answer and the same fuel on every machine, or the same
-//! refusal. This crate does not choose kernels, verify their digests or interpret what they answer.
+//! A kernel is a WebAssembly component without imports that exports one interface of `wit/`. A call
+//! is a pure function of its arguments: the same answer and the same fuel on every machine, or the
+//! same refusal. This crate does not choose kernels, verify their digests or interpret what they
+//! answer.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {

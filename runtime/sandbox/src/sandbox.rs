@@ -8,9 +8,9 @@ use wasmtime::{Config, Engine, OptLevel, WasmBacktraceDetails};
 use crate::kernel::Kernel;
 use crate::{KernelLimits, SandboxError, SchemaKernel, TokenizerKernel};
 
-/// Native stack for guest code, in bytes. More than wasmtime's default, because the recursive descent
-/// of a kernel's parsers should hit the parsers' own limit first; half of what a Rust thread has, because
-/// the host's frames need room as well.
+/// Native stack for guest code, in bytes. More than wasmtime's default, because the recursive
+/// descent of a kernel's parsers should hit the parsers' own limit first; half of what a Rust
+/// thread has, because the host's frames need room as well.
 const STACK_BYTES: usize = 1 << 20;
 
 /// Compiles kernels. Cheap to clone, and to be made once per process.

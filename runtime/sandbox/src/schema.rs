@@ -1,7 +1,7 @@
 //! Kernels of the WIT world `schema`: do these rows have the shape that the spec asks for?
 //!
-//! The types here mirror `wit/1.0.0/kernel.wit`, which says what they mean. Counting rows is not done
-//! here: it needs the whole dataset, and a call sees a batch.
+//! The types here mirror `wit/1.0.0/kernel.wit`, which says what they mean. Counting rows is not
+//! done here: it needs the whole dataset, and a call sees a batch.
 
 use wasmtime::component::{ComponentType, Lift, Lower};
 

@@ -8,8 +8,8 @@ use wasmtime::{Engine, ResourceLimiter, Store};
 
 use crate::{KernelLimits, SandboxError};
 
-/// A kernel made from one core module has one of each; the second is room for the adapter module that
-/// component tools add.
+/// A kernel made from one core module has one of each; the second is room for the adapter module
+/// that component tools add.
 const INSTANCES_MAX: usize = 2;
 
 pub(crate) struct CallState {

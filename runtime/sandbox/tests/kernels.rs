@@ -1,7 +1,7 @@
 //! The pinned kernels of `eval-specs/kernels/`: what they answer and what fuel that takes.
 //!
-//! The fuel values are golden. They must be the same on every machine, and they change only together
-//! with a kernel's bytes or with wasmtime.
+//! The fuel values are golden. They must be the same on every machine, and they change only
+//! together with a kernel's bytes or with wasmtime.
 
 #![expect(clippy::unwrap_used, reason = "a failing helper fails its test")]
 
@@ -171,9 +171,9 @@ fn a_batch() {
     assert_eq!(SCHEMA.check(&RULES, &[]).unwrap().rows, []);
 }
 
-/// A tokenizer with the parts that the demo's model uses: NFC, a word mark for each space, a split by
-/// regular expression, BPE with an unknown token. It also asks for padding and truncation, which the
-/// kernel does not do.
+/// A tokenizer with the parts that the demo's model uses: NFC, a word mark for each space, a split
+/// by regular expression, BPE with an unknown token. It also asks for padding and truncation, which
+/// the kernel does not do.
 const TOKENIZER_JSON: &str = r#"{
     "version": "1.0",
     "truncation": {"direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0},

@@ -1,9 +1,9 @@
 //! `cargo xtask kernels`: the guest kernels that eval specs pin, built from source.
 //!
 //! It builds `guest-kernels/`, turns each module into a component and writes it under
-//! `eval-specs/kernels/`; with `--check` it compares instead. The bytes are a function of the sources,
-//! the guests' lock file and the pinned toolchain: no path of this machine, no setting of its user.
-//! An ordinary build or test never comes here, because the components are committed.
+//! `eval-specs/kernels/`; with `--check` it compares instead. The bytes are a function of the
+//! sources, the guests' lock file and the pinned toolchain: no path of this machine, no setting of
+//! its user. An ordinary build or test never comes here, because the components are committed.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,8 +14,8 @@ use sha2::{Digest, Sha256};
 
 use crate::sh;
 
-/// The compiler whose output is pinned. Another one would make other bytes, and every spec that pins
-/// a kernel would refuse them.
+/// The compiler whose output is pinned. Another one would make other bytes, and every spec that
+/// pins a kernel would refuse them.
 const RUSTC: &str = "/usr/bin/rustc";
 const RUSTC_VERSION: &str = "rustc 1.96.0 (ac68faa20 2026-05-25)";
 const CARGO: &str = "/usr/bin/cargo";
@@ -77,7 +77,7 @@ fn check_toolchain() -> anyhow::Result<()> {
     let present = [CARGO, LINKER].iter().all(|path| Path::new(path).is_file()) && source.is_dir();
     if !present {
         bail!(
-            "the kernels are built with Debian's wasm toolchain, which is not installed: `{PACKAGES}`\n\
+            "the kernels are built with Debian's wasm toolchain, which is missing: `{PACKAGES}`\n\
              (`rustup target add {TARGET}` builds kernels that work, but not the pinned bytes)"
         );
     }

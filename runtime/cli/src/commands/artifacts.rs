@@ -30,7 +30,8 @@ fn fetch(context: &Context, names: &[String]) -> anyhow::Result<Answer> {
     let wanted = if names.is_empty() { all } else { names.iter().map(String::as_str).collect() };
     let paths = context.provision(&wanted)?;
     if context.json {
-        let fetched = wanted.iter().zip(&paths).map(|(name, path)| json!({ "name": name, "path": path }));
+        let fetched =
+            wanted.iter().zip(&paths).map(|(name, path)| json!({ "name": name, "path": path }));
         output::json(&json!({ "artifacts": fetched.collect::<Vec<_>>() }))?;
     } else {
         for (name, path) in wanted.iter().zip(paths) {
@@ -57,7 +58,14 @@ fn verify(context: &Context) -> anyhow::Result<Answer> {
     } else {
         let rows: Vec<Vec<String>> = status
             .iter()
-            .map(|a| vec![a.name.clone(), a.size.0.to_string(), a.digest.to_string(), word(a.state).into()])
+            .map(|a| {
+                vec![
+                    a.name.clone(),
+                    a.size.0.to_string(),
+                    a.digest.to_string(),
+                    word(a.state).into(),
+                ]
+            })
             .collect();
         output::line(&output::table(&["artifact", "bytes", "sha256", "state"], &rows))?;
     }

@@ -10,8 +10,8 @@ use crate::progress::Stage;
 use anyhow::{Context as _, anyhow};
 use dataforge_core::hash::SpecId;
 use dataforge_core::spec::PinnedSpec;
-use dataforge_evaluate::audit::{self, Refusal};
 use dataforge_evaluate::Evaluator;
+use dataforge_evaluate::audit::{self, Refusal};
 use dataforge_node::specs::Specs;
 use serde_json::json;
 
@@ -39,9 +39,11 @@ fn replay(context: &Context, arguments: &Replay) -> anyhow::Result<Answer> {
     let world = context.world(&specs, &pinned, &stage);
     let dataset = || arguments.dataset.display().to_string();
     let raw = dataforge_core::dataset::RawSubmission::split(&bytes).with_context(dataset)?;
-    audit::check_inputs(&proof, pinned.id(), &raw, benchmark.root()).with_context(|| name.clone())?;
+    audit::check_inputs(&proof, pinned.id(), &raw, benchmark.root())
+        .with_context(|| name.clone())?;
     let mut evaluator = Evaluator::prepare(&world, pinned, benchmark)?;
-    let evaluation = audit::replay(&mut evaluator, &proof, &bytes)?.with_context(|| name.clone())?;
+    let evaluation =
+        audit::replay(&mut evaluator, &proof, &bytes)?.with_context(|| name.clone())?;
     stage.finish();
     if context.json {
         let timings = timings_json(&evaluation);

@@ -3,7 +3,7 @@
 mod refusals;
 
 use crate::arguments::Demo;
-use crate::commands::evaluate::timings_json;
+use crate::commands::evaluate::{timing_line, timings_json};
 use crate::context::Context;
 use crate::exit::Answer;
 use crate::output::{self, nats};
@@ -18,8 +18,8 @@ use dataforge_node::benchmarks::{self, PublicSet};
 use dataforge_node::demo_data::DemoPaths;
 use dataforge_node::fs::write_atomic;
 use dataforge_settle::{
-    Award, Claim, CommitOrder, CopyRule, MicroShare, Outcome as Claimed, Rule, Settlement, Standing,
-    SubmissionName, settle_epoch,
+    Award, Claim, CommitOrder, CopyRule, MicroShare, Outcome as Claimed, Rule, Settlement,
+    Standing, SubmissionName, settle_epoch,
 };
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -44,7 +44,12 @@ pub(crate) fn run(context: &Context, arguments: &Demo) -> anyhow::Result<Answer>
     let pinned = specs.load(&arguments.spec)?;
     let spec = pinned.spec();
     let set = PublicSet::of(spec)?;
-    context.provision(&["onnxruntime", &spec.model.weights, &spec.model.tokenizer, set.artifact])?;
+    context.provision(&[
+        "onnxruntime",
+        &spec.model.weights,
+        &spec.model.tokenizer,
+        set.artifact,
+    ])?;
 
     let folder = arguments.out.clone().unwrap_or_else(|| folder_of(context, spec));
     let sets = set.build(spec, &context.artifacts)?;
@@ -69,14 +74,25 @@ pub(crate) fn run(context: &Context, arguments: &Demo) -> anyhow::Result<Answer>
     let (replayed, refused) = prove(context, &mut evaluator, &stage, &world, &pinned, &entries)?;
     let seconds = start.elapsed().as_secs_f64();
     if context.json {
-        let submissions: Vec<Value> =
-            entries.iter().zip(&settlement.awards).map(|(entry, award)| entry_json(entry, award)).collect();
+        let submissions: Vec<Value> = entries
+            .iter()
+            .zip(&settlement.awards)
+            .map(|(entry, award)| entry_json(entry, award))
+            .collect();
         output::json(&json!({
-            "spec": pinned.id(), "seed": arguments.seed, "submissions": submissions, "folder": folder,
-            "replay": replayed, "refusals": refused, "seconds": seconds,
+            "spec": pinned.id(),
+            "seed": arguments.seed,
+            "submissions": submissions,
+            "folder": folder,
+            "replay": replayed,
+            "refusals": refused,
+            "seconds": seconds,
         }))?;
     } else {
-        output::line(&format!("\ndone in {seconds:.1} s; datasets and proofs are in {}", folder.display()))?;
+        output::line(&format!(
+            "\ndone in {seconds:.1} s; datasets and proofs are in {}",
+            folder.display()
+        ))?;
     }
     Ok(refused.iter().all(|refusal| refusal.refused).into())
 }
@@ -91,7 +107,11 @@ fn folder_of(context: &Context, spec: &Spec) -> PathBuf {
 
 fn prepared(context: &Context, paths: &DemoPaths) -> anyhow::Result<Answer> {
     if context.json {
-        let submissions: Vec<_> = paths.submissions.iter().map(|(name, path)| json!({ "name": name, "path": path })).collect();
+        let submissions: Vec<_> = paths
+            .submissions
+            .iter()
+            .map(|(name, path)| json!({ "name": name, "path": path }))
+            .collect();
         output::json(&json!({ "benchmark": paths.benchmark, "submissions": submissions }))?;
     }
     Ok(Answer::Yes)
@@ -111,17 +131,8 @@ fn evaluate_all(
         let evaluation = evaluator.evaluate(&bytes, seed).context(*name)?;
         stage.finish();
         write_atomic(&path.with_extension("proof"), &evaluation.proof.to_file())?;
-        let timings = evaluation.timings;
-        let line = format!(
-            "{name:9} {} rows: checked in {:.2} s, trained {} steps in {:.2} s ({:.0} ms per step, {:.0} tokens/s), scored in {:.2} s",
-            evaluation.report.rows,
-            timings.inspecting.as_secs_f64(),
-            timings.steps,
-            timings.training.as_secs_f64(),
-            1e3 * timings.training.as_secs_f64() / f64::from(timings.steps.max(1)),
-            timings.tokens as f64 / timings.training.as_secs_f64().max(1e-9),
-            timings.scoring.as_secs_f64(),
-        );
+        let rows = evaluation.report.rows;
+        let line = format!("{name:9} {rows} rows: {}", timing_line(&evaluation.timings));
         say(context, &line)?;
         entries.push(Entry { name, bytes, evaluation });
     }
@@ -185,9 +196,12 @@ fn print_table(entries: &[Entry], settlement: &Settlement) -> anyhow::Result<()>
         ]
     };
     let rows: Vec<_> = entries.iter().zip(&settlement.awards).map(row).collect();
-    let header = ["submission", "verdict", "rows", "baseline", "trained", "lift", "share", "proof digest"];
+    let header =
+        ["submission", "verdict", "rows", "baseline", "trained", "lift", "share", "proof digest"];
     output::line(&format!("\n{}", output::table(&header, &rows)))?;
-    output::line("baseline and trained: choice loss in nats, chance is the log of the number of candidates; lift: chance minus trained")
+    output::line(
+        "baseline, trained: choice loss in nats; lift: ln of the number of candidates less trained",
+    )
 }
 
 fn entry_json(entry: &Entry, award: &Award) -> Value {
@@ -225,7 +239,13 @@ fn prove(
     let (digest, seconds) = (replayed.proof.digest(), start.elapsed().as_secs_f64());
     say(context, &format!("\nreplay    {}: same digest {digest} in {seconds:.1} s", first.name))?;
 
-    let refused = refusals::show(world, pinned, evaluator.benchmark().root(), &first.evaluation.proof, &first.bytes)?;
+    let refused = refusals::show(
+        world,
+        pinned,
+        evaluator.benchmark().root(),
+        &first.evaluation.proof,
+        &first.bytes,
+    )?;
     for refusal in &refused {
         let word = if refusal.refused { "refused" } else { "ACCEPTED" };
         say(context, &format!("{word:9} {}: {}", refusal.what, refusal.reason))?;

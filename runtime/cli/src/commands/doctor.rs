@@ -8,7 +8,8 @@ use dataforge_evaluate::{Options, Runtime};
 use serde_json::json;
 
 pub(crate) fn run(context: &Context) -> anyhow::Result<Answer> {
-    let library = context.provision(&["onnxruntime"])?.into_iter().next().context("one path per name")?;
+    let library =
+        context.provision(&["onnxruntime"])?.into_iter().next().context("one path per name")?;
     let runtime = Runtime::load_untested(&library, Options { threads: context.threads() })?;
     let answer = runtime.known_answer()?;
     let ok = answer.found == answer.expected;
@@ -27,10 +28,18 @@ pub(crate) fn run(context: &Context) -> anyhow::Result<Answer> {
     } else {
         output::line(&format!("dataforge     {}", env!("CARGO_PKG_VERSION")))?;
         output::line(&format!("onnxruntime   {} at {}", runtime.version(), library.display()))?;
-        output::line(&format!("provider      {}, {} threads", runtime.provider(), context.threads()))?;
+        output::line(&format!(
+            "provider      {}, {} threads",
+            runtime.provider(),
+            context.threads()
+        ))?;
         output::line(&format!("known answer  {}", answer.found))?;
         output::line(&format!("expected      {}", answer.expected))?;
-        let verdict = if ok { "ok: this machine evaluates exactly" } else { "NOT OK: this engine is not exact" };
+        let verdict = if ok {
+            "ok: this machine evaluates exactly"
+        } else {
+            "NOT OK: this engine is not exact"
+        };
         output::line(verdict)?;
     }
     if ok {

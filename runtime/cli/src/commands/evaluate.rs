@@ -1,4 +1,5 @@
-//! `dataforge check` and `dataforge evaluate`: a dataset through the kernels, or all the way to its proof.
+//! `dataforge check` and `dataforge evaluate`: a dataset through the kernels, or all the way to its
+//! proof.
 
 use crate::arguments::{Check, Evaluate};
 use crate::context::Context;
@@ -9,7 +10,7 @@ use anyhow::Context as _;
 use dataforge_core::dataset::{CheckReport, RawSubmission};
 use dataforge_core::limits::DATASET_BYTES_MAX;
 use dataforge_core::proof::{Outcome, ScoreProof};
-use dataforge_evaluate::{Evaluation, Evaluator, Inspector};
+use dataforge_evaluate::{Evaluation, Evaluator, Inspector, Timings};
 use dataforge_node::fs::{read_bounded, write_atomic};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -78,17 +79,24 @@ fn print_evaluation(dataset: &Path, evaluation: &Evaluation) -> anyhow::Result<(
     for line in summary(proof) {
         output::line(&line)?;
     }
-    if timings.steps > 0 {
-        let seconds = timings.training.as_secs_f64();
-        output::line(&format!(
-            "time      checking and tokenising {:.2} s, training {seconds:.2} s ({:.0} ms per step, {:.0} tokens/s), scoring {:.2} s",
-            timings.inspecting.as_secs_f64(),
-            1e3 * seconds / f64::from(timings.steps),
-            timings.tokens as f64 / seconds,
-            timings.scoring.as_secs_f64(),
-        ))?;
+    output::line(&format!("time      {}", timing_line(timings)))
+}
+
+/// How long each stage took, for people.
+pub(crate) fn timing_line(timings: &Timings) -> String {
+    let inspecting = timings.inspecting.as_secs_f64();
+    if timings.steps == 0 {
+        return format!("checked in {inspecting:.2} s");
     }
-    Ok(())
+    let training = timings.training.as_secs_f64();
+    format!(
+        "checked in {inspecting:.2} s, trained {} steps in {training:.2} s \
+         ({:.0} ms per step, {:.0} tokens/s), scored in {:.2} s",
+        timings.steps,
+        1e3 * training / f64::from(timings.steps),
+        timings.tokens as f64 / training,
+        timings.scoring.as_secs_f64(),
+    )
 }
 
 /// What a proof says, for people.
@@ -107,8 +115,15 @@ pub(crate) fn summary(proof: &ScoreProof) -> Vec<String> {
         lines.push(format!("baseline  choice loss {baseline} nats"));
     }
     if let Outcome::Scored { trained, final_state, rows, lift, .. } = &proof.outcome {
-        lines.push(format!("trained   choice loss {} nats over {} rows", trained.choice_loss.display(), rows.len()));
-        lines.push(format!("accuracy  {:.1} % (reported, not paid)", f64::from(trained.accuracy.0) / 1e4));
+        lines.push(format!(
+            "trained   choice loss {} nats over {} rows",
+            trained.choice_loss.display(),
+            rows.len()
+        ));
+        lines.push(format!(
+            "accuracy  {:.1} % (reported, not paid)",
+            f64::from(trained.accuracy.0) / 1e4
+        ));
         lines.push(format!("state     {final_state}"));
         lines.push(format!("lift      {} nats", lift.display()));
     }

@@ -36,7 +36,10 @@ pub(crate) fn run(context: &Context, action: &ProofAction) -> anyhow::Result<Ans
         for record in records {
             let state = record.state.map_or_else(String::new, |root| root.to_string());
             let (step, loss) = (record.step.0, record.loss.display());
-            output::line(&format!("step {step:6}  loss {loss}  batch {}  state {state}", record.batch))?;
+            output::line(&format!(
+                "step {step:6}  loss {loss}  batch {}  state {state}",
+                record.batch
+            ))?;
         }
     }
     Ok(Answer::Yes)

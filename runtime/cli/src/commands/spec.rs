@@ -29,7 +29,12 @@ fn list(context: &Context, specs: &Specs) -> anyhow::Result<Answer> {
     if context.json {
         let rows = found.iter().map(|(pinned, reference)| {
             let spec = pinned.spec();
-            json!({ "spec": reference, "id": pinned.id(), "title": spec.title, "domain": spec.domain })
+            json!({
+                "spec": reference,
+                "id": pinned.id(),
+                "title": spec.title,
+                "domain": spec.domain,
+            })
         });
         output::json(&json!({ "specs": rows.collect::<Vec<_>>() }))?;
     } else {
@@ -51,8 +56,17 @@ fn show(context: &Context, specs: &Specs, reference: &str) -> anyhow::Result<Ans
     let lines = [
         ("spec", format!("{reference}: {}", spec.title)),
         ("id", pinned.id().to_string()),
-        ("rows", format!("{} to {}, checked by {}", spec.rows.count_min, spec.rows.count_max, spec.kernels.schema)),
-        ("model", format!("{}: {} layers of width {}", spec.model.weights, model.layers, model.width)),
+        (
+            "rows",
+            format!(
+                "{} to {}, checked by {}",
+                spec.rows.count_min, spec.rows.count_max, spec.kernels.schema
+            ),
+        ),
+        (
+            "model",
+            format!("{}: {} layers of width {}", spec.model.weights, model.layers, model.width),
+        ),
         (
             "training",
             format!(
@@ -85,9 +99,9 @@ fn verify(context: &Context, specs: &Specs, reference: &str) -> anyhow::Result<A
     let checks = specs.verify(reference, &context.artifacts)?;
     let ok = checks.iter().all(|check| check.pinned == check.found);
     if context.json {
-        let rows = checks.iter().map(|check| {
-            json!({ "what": check.what, "pinned": check.pinned, "found": check.found })
-        });
+        let rows = checks.iter().map(
+            |check| json!({ "what": check.what, "pinned": check.pinned, "found": check.found }),
+        );
         output::json(&json!({ "ok": ok, "checks": rows.collect::<Vec<_>>() }))?;
         return Ok(ok.into());
     }
@@ -96,7 +110,10 @@ fn verify(context: &Context, specs: &Specs, reference: &str) -> anyhow::Result<A
             output::line(&format!("ok       {}", check.what))?;
         } else {
             let (found, pinned) = (check.found, check.pinned);
-            output::line(&format!("DIFFERS  {}: found {found}, spec.lock says {pinned}", check.what))?;
+            output::line(&format!(
+                "DIFFERS  {}: found {found}, spec.lock says {pinned}",
+                check.what
+            ))?;
         }
     }
     Ok(ok.into())

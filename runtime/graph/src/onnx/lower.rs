@@ -1,8 +1,9 @@
 //! From IR nodes to ONNX nodes.
 //!
-//! Each primitive operator becomes one stock operator, except exact sums: their operands are snapped by
-//! `Abs, ReduceMax, Mul, Add, Sub`, cast to double (one copy per operand, bits and scale), summed in
-//! double and cast back.
+//! Each primitive operator becomes one stock operator, except exact sums: their operands are
+//! snapped by
+//! `Abs, ReduceMax, Mul, Add, Sub`, cast to double (one copy per operand, bits and scale), summed
+//! in double and cast back.
 
 use super::proto::{
     AttributeProto, Dimension, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
@@ -12,7 +13,8 @@ use crate::exact;
 use crate::ir::{Element, Graph, Node, Op, Scales, Value, count};
 use std::collections::BTreeMap;
 
-/// Opset: the newest that ONNX Runtime 1.20 and `onnx.reference` both take for every operator used here.
+/// Opset: the newest that ONNX Runtime 1.20 and `onnx.reference` both take for every operator used
+/// here.
 const OPSET: i64 = 17;
 const IR_VERSION: i64 = 8;
 
@@ -219,8 +221,8 @@ impl Lowering<'_> {
         self.narrow(&sum, result);
     }
 
-    /// As a product with the one-hot matrix of the indices: ONNX Runtime's ScatterND adds duplicate rows from
-    /// several threads without a lock, and loses some.
+    /// As a product with the one-hot matrix of the indices: ONNX Runtime's ScatterND adds duplicate
+    /// rows from several threads without a lock, and loses some.
     fn scatter_add(&mut self, result: &str, node: &Node) {
         let (rows, ids) = (node.inputs[0], node.inputs[1]);
         let classes: Vec<usize> = (0..node.shape[0]).collect();

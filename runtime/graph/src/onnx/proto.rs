@@ -1,7 +1,8 @@
 //! The messages of ONNX's file format that the lowering writes, as `prost` types.
 //!
-//! Field numbers are those of `onnx.proto` (IR version 8). Messages and fields that the lowering never
-//! writes are left out; protobuf readers skip what they do not know and default what is absent.
+//! Field numbers are those of `onnx.proto` (IR version 8). Messages and fields that the lowering
+//! never writes are left out; protobuf readers skip what they do not know and default what is
+//! absent.
 #![allow(missing_docs, reason = "the fields are documented in onnx.proto, under the same names")]
 
 use prost::Message;

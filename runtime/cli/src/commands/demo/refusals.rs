@@ -1,4 +1,5 @@
-//! The end of the demonstration: one byte changed in each of three places, and what is said about it.
+//! The end of the demonstration: one byte changed in each of three places, and what is said about
+//! it.
 
 use dataforge_core::dataset::RawSubmission;
 use dataforge_core::hash::BenchmarkRoot;

@@ -2,8 +2,8 @@
 //!
 //! [`Runtime`] loads the shared library and refuses one that fails the known-answer test;
 //! [`Trainer`] takes training steps and commits to state; [`Scorer`] gives log-probabilities.
-//! Everything that leaves this crate is an integer or a digest. It reads no files but the library,
-//! and knows no spec, dataset or proof.
+//! Everything that leaves this crate is an integer or a digest, but for a [`StepCase`], which other
+//! engines check. It reads no files but the library, and knows no spec, dataset or proof.
 
 mod error;
 mod fixed;
@@ -19,4 +19,4 @@ pub use fixed::{choice_loss, mean};
 pub use runtime::{KnownAnswer, Options, Runtime};
 pub use score::{Score, Scorer, Watch};
 pub use state::{Weights, WeightsError};
-pub use train::{StepResult, Trainer};
+pub use train::{StepCase, StepResult, Trainer};

@@ -5,6 +5,7 @@
 
 use crate::error::EngineError;
 use crate::runtime::Runtime;
+use dataforge_graph::onnx::proto::{TensorProto, data_type};
 use dataforge_graph::{Graph, onnx};
 use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{Session, SessionInputValue};
@@ -71,6 +72,11 @@ impl<'v> Feed<'v> {
     pub(crate) fn borrowed(&mut self, name: &str, value: &'v DynValue) {
         self.values.push((name.to_owned(), value.into()));
     }
+
+    /// A copy of every input.
+    pub(crate) fn tensors(&self) -> Result<Vec<TensorProto>, EngineError> {
+        self.values.iter().map(|(name, value)| tensor_proto(name, value)).collect()
+    }
 }
 
 /// Results of one run.
@@ -85,6 +91,23 @@ impl Outputs {
     pub(crate) fn take(&mut self, name: &str) -> Result<DynValue, EngineError> {
         self.0.remove(name).ok_or_else(|| missing(name))
     }
+
+    /// A copy of every output.
+    pub(crate) fn tensors(&self) -> Result<Vec<TensorProto>, EngineError> {
+        self.0.iter().map(|(name, value)| tensor_proto(name, value)).collect()
+    }
+}
+
+/// A tensor of f32 or indices in ONNX's own form.
+fn tensor_proto(name: &str, value: &DynValue) -> Result<TensorProto, EngineError> {
+    let (dims, data_type, raw_data) = if let Ok((dims, data)) = value.try_extract_tensor::<f32>() {
+        let raw = data.iter().flat_map(|x| x.to_le_bytes()).collect();
+        (dims.to_vec(), data_type::FLOAT, raw)
+    } else {
+        let (dims, data) = value.try_extract_tensor::<i64>()?;
+        (dims.to_vec(), data_type::INT64, data.iter().flat_map(|x| x.to_le_bytes()).collect())
+    };
+    Ok(TensorProto { dims, data_type, name: name.to_owned(), raw_data })
 }
 
 fn missing(name: &str) -> EngineError {

@@ -10,7 +10,8 @@ use dataforge_core::plan::Batch;
 use dataforge_core::spec::{LlamaShape, Recipe};
 use dataforge_core::units::{MicroNats, StepIndex};
 use dataforge_graph::llama::Parameter;
-use dataforge_graph::optim::AdamW;
+use dataforge_graph::onnx::proto::TensorProto;
+use dataforge_graph::optim::{AdamW, StepScalars};
 use dataforge_graph::step::{next_name, state_names, training};
 
 /// How a step went.
@@ -21,6 +22,15 @@ pub enum StepResult {
     Stepped(MicroNats),
     /// Something is not finite; the state is as before the step.
     Diverged,
+}
+
+/// The tensors of one step as ONNX holds them, for another engine to check.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepCase {
+    /// What the training graph is given, named as its inputs, in no particular order.
+    pub inputs: Vec<TensorProto>,
+    /// What it gives, named as its outputs, in no particular order.
+    pub outputs: Vec<TensorProto>,
 }
 
 /// A model in training.
@@ -53,19 +63,8 @@ impl Trainer {
     /// # Errors
     /// [`EngineError`] when the library fails.
     pub fn step(&mut self, step: StepIndex, batch: &Batch) -> Result<StepResult, EngineError> {
-        let mut feed = batch_feed(batch)?;
+        let feed = step_feed(&self.state, self.adam.scalars(step.0, self.steps), batch)?;
         let tokens = batch.learned_tokens();
-        let share = 1.0 / tokens.max(1) as f32;
-        let weights =
-            batch.learned.iter().map(|learned| if *learned { share } else { 0.0 }).collect();
-        feed.floats("weights", &[batch.shape.tokens(), 1], weights)?;
-        let scalars = self.adam.scalars(step.0, self.steps);
-        feed.floats("rate", &[1], vec![scalars.rate])?;
-        feed.floats("second", &[1], vec![scalars.second])?;
-        feed.floats("keep", &[1], vec![scalars.keep])?;
-        for tensor in &self.state {
-            feed.borrowed(&tensor.name, &tensor.value);
-        }
         let mut outputs = self.program.run(feed)?;
         let Some(loss) = batch_loss(batch, &outputs)? else { return Ok(StepResult::Diverged) };
         let mut next = Vec::with_capacity(self.state.len());
@@ -80,6 +79,17 @@ impl Trainer {
             tensor.value = value;
         }
         Ok(StepResult::Stepped(fixed::micro(loss, tokens)))
+    }
+
+    /// Runs a step without taking it, and gives every tensor that goes in and comes out.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the library fails.
+    pub fn case(&mut self, step: StepIndex, batch: &Batch) -> Result<StepCase, EngineError> {
+        let feed = step_feed(&self.state, self.adam.scalars(step.0, self.steps), batch)?;
+        let inputs = feed.tensors()?;
+        let outputs = self.program.run(feed)?.tensors()?;
+        Ok(StepCase { inputs, outputs })
     }
 
     /// Commits to parameters and moments.
@@ -117,6 +127,25 @@ fn initial_state(weights: &Weights) -> Result<Vec<StateTensor>, EngineError> {
         state.push(StateTensor::new(second, &parameter.shape, vec![0.0; data.len()])?);
     }
     Ok(state)
+}
+
+fn step_feed<'s>(
+    state: &'s [StateTensor],
+    scalars: StepScalars,
+    batch: &Batch,
+) -> Result<Feed<'s>, EngineError> {
+    let mut feed: Feed<'s> = batch_feed(batch)?;
+    let share = 1.0 / batch.learned_tokens().max(1) as f32;
+    let weight = |learned: &bool| if *learned { share } else { 0.0 };
+    let weights = batch.learned.iter().map(weight).collect();
+    feed.floats("weights", &[batch.shape.tokens(), 1], weights)?;
+    feed.floats("rate", &[1], vec![scalars.rate])?;
+    feed.floats("second", &[1], vec![scalars.second])?;
+    feed.floats("keep", &[1], vec![scalars.keep])?;
+    for tensor in state {
+        feed.borrowed(&tensor.name, &tensor.value);
+    }
+    Ok(feed)
 }
 
 pub(crate) fn batch_feed(batch: &Batch) -> Result<Feed<'static>, EngineError> {

@@ -1,11 +1,11 @@
 //! The one path from a submission's bytes to its score proof.
 
 use crate::error::EvaluateError;
-use crate::inspect::{Inspection, Inspector, read};
+use crate::inspect::{Inspection, Inspector};
 use crate::questions::Questions;
 use crate::train::{self, End};
-use crate::weights::read_npz;
-use crate::world::{Pinned, Progress, World};
+use crate::weights::reference_weights;
+use crate::world::{Progress, World};
 use dataforge_core::benchmark::Benchmark;
 use dataforge_core::dataset::{CheckReport, RawSubmission};
 use dataforge_core::hash::{EpochSeed, RowFingerprint};
@@ -75,9 +75,7 @@ impl<'w> Evaluator<'w> {
         let inspector = Inspector::load(world, &spec)?;
         let questions = Questions::new(&inspector, &benchmark)?;
         let model = &spec.spec().model;
-        let bytes = read(world, Pinned::Artifact(&model.weights), &spec.lock().artifacts)?;
-        let weights = read_npz(&bytes, &model.llama)
-            .map_err(|source| EvaluateError::Weights { artifact: model.weights.clone(), source })?;
+        let weights = reference_weights(world, &spec)?;
         let library = world.engine_library().map_err(EvaluateError::World)?;
         let runtime = Runtime::load(&library, Options { threads: world.threads() })?;
         let shape = BatchShape { rows: SCORING_ROWS, positions: spec.spec().training.positions };

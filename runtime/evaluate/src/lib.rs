@@ -23,4 +23,5 @@ pub use dataforge_sandbox::SandboxError;
 pub use error::EvaluateError;
 pub use evaluator::{Evaluation, Evaluator, Timings};
 pub use inspect::{Accepted, Inspection, Inspector};
+pub use weights::reference_weights;
 pub use world::{Pinned, Progress, World, WorldError};

@@ -3,7 +3,10 @@
 //! The file's digest is pinned, but its contents still become types within limits: every member is
 //! read to its expected size and no further.
 
-use dataforge_core::spec::LlamaShape;
+use crate::error::EvaluateError;
+use crate::inspect::read;
+use crate::world::{Pinned, World};
+use dataforge_core::spec::{LlamaShape, PinnedSpec};
 use dataforge_engine::{Weights, WeightsError};
 use dataforge_graph::llama::{self, Parameter};
 use half::f16;
@@ -36,9 +39,20 @@ pub enum WeightsFileError {
     Weights(#[from] WeightsError),
 }
 
+/// The untrained reference of a spec, verified against its lock.
+///
+/// # Errors
+/// [`EvaluateError::World`], [`EvaluateError::Tampered`] or [`EvaluateError::Weights`].
+pub fn reference_weights(world: &dyn World, spec: &PinnedSpec) -> Result<Weights, EvaluateError> {
+    let model = &spec.spec().model;
+    let bytes = read(world, Pinned::Artifact(&model.weights), &spec.lock().artifacts)?;
+    read_npz(&bytes, &model.llama)
+        .map_err(|source| EvaluateError::Weights { artifact: model.weights.clone(), source })
+}
+
 /// Reads the weights of a llama-family model from an `.npz` file with glassllm's member names and
 /// `[in, out]` matrices, as f16 or f32.
-pub(crate) fn read_npz(bytes: &[u8], shape: &LlamaShape) -> Result<Weights, WeightsFileError> {
+fn read_npz(bytes: &[u8], shape: &LlamaShape) -> Result<Weights, WeightsFileError> {
     let mut archive = ZipArchive::new(Cursor::new(bytes))?;
     let mut tensors = BTreeMap::new();
     for parameter in llama::parameters(shape) {

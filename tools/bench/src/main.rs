@@ -1,0 +1,59 @@
+//! What other engines need to check the exact training step, and its own time.
+//!
+//! `step` writes one real step of a demonstration spec as an ONNX backend test case, with the plan
+//! that the step is from, and measures steps. `step.py` and `train.py` beside this crate call it and
+//! do the comparing. Nothing here scores a dataset, and no test depends on a time measured here.
+#![forbid(unsafe_code)]
+
+mod case;
+mod material;
+mod step;
+
+use clap::{Args, Parser, Subcommand};
+use dataforge_core::hash::EpochSeed;
+use std::io::Write as _;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+
+#[derive(Parser)]
+#[command(about = "Checks and measures the training step beside other engines")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Writes the first step of a run as an ONNX test case, then measures steps.
+    Step(Step),
+}
+
+/// What to measure, and where to write.
+#[derive(Args)]
+struct Step {
+    /// Folder for model.onnx, test_data_set_0 and plan.json.
+    #[arg(long)]
+    out: PathBuf,
+    /// Steps to measure; after the run's last one, its first batches come again.
+    #[arg(long, default_value = "20")]
+    steps: NonZeroU32,
+    /// Threads that one operator may use.
+    #[arg(long, default_value = "1")]
+    threads: NonZeroUsize,
+    /// A spec that draws on a public set.
+    #[arg(long, default_value = "date@1")]
+    spec: String,
+    /// Which of the demonstration's submissions is trained on.
+    #[arg(long, default_value = "honest")]
+    dataset: String,
+    /// The epoch's seed, which orders the batches.
+    #[arg(long, default_value_t = EpochSeed([1; 32]))]
+    seed: EpochSeed,
+}
+
+fn main() -> anyhow::Result<()> {
+    let Command::Step(arguments) = Arguments::parse().command;
+    let report = step::run(&arguments)?;
+    writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&report)?)?;
+    Ok(())
+}

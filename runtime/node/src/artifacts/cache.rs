@@ -51,6 +51,12 @@ pub enum ArtifactState {
     Overridden,
 }
 
+/// One wheel and what is wanted from it: artifacts with their paths inside it.
+struct Download<'a> {
+    wheel: &'a Wheel,
+    members: Vec<(&'a Artifact, &'a str)>,
+}
+
 /// One line of an overview.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArtifactStatus {
@@ -88,7 +94,8 @@ impl Artifacts {
         self
     }
 
-    /// Uses the file at `library` as `onnxruntime`, or the pinned one, whatever the environment says.
+    /// Uses the file at `library` as `onnxruntime`, or the pinned one, whatever the environment
+    /// says.
     #[must_use]
     pub fn with_library(mut self, library: Option<PathBuf>) -> Self {
         self.library = library;
@@ -275,19 +282,21 @@ impl Artifacts {
         absent: Vec<&Artifact>,
         observer: &dyn FetchObserver,
     ) -> Result<(), ArtifactError> {
-        let mut wheels: BTreeMap<FileDigest, (&Wheel, Vec<(&Artifact, &str)>)> = BTreeMap::new();
+        let mut wheels: BTreeMap<FileDigest, Download<'_>> = BTreeMap::new();
         let mut derived = Vec::new();
         for artifact in absent {
             match &artifact.source {
                 Source::Member { wheel, path } => {
-                    let group = wheels.entry(wheel.digest).or_insert((wheel, Vec::new()));
-                    group.1.push((artifact, path));
+                    let download = wheels
+                        .entry(wheel.digest)
+                        .or_insert_with(|| Download { wheel, members: Vec::new() });
+                    download.members.push((artifact, path));
                 }
                 Source::Derived { from, by } => derived.push((artifact, from, by)),
             }
         }
-        for (wheel, members) in wheels.into_values() {
-            self.fetch_wheel(wheel, &members, observer)?;
+        for download in wheels.values() {
+            self.fetch_wheel(download, observer)?;
         }
         for (artifact, from, by) in derived {
             let source = self.load(self.pinned(from)?)?;
@@ -303,8 +312,7 @@ impl Artifacts {
 
     fn fetch_wheel(
         &self,
-        wheel: &Wheel,
-        members: &[(&Artifact, &str)],
+        Download { wheel, members }: &Download<'_>,
         observer: &dyn FetchObserver,
     ) -> Result<(), ArtifactError> {
         let folder = self.downloads();

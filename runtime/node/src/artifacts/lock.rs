@@ -408,8 +408,8 @@ bytes = 20
         assert!(error.to_string().contains("pinned twice"), "{error}");
 
         let derived = format!(
-            "{GOOD}[[derived]]\nname = \"made\"\nfrom = \"nothing\"\nby = \"glassllm-tokenizer-v1\"\n\
-             sha256 = \"{}\"\nbytes = 1\n",
+            "{GOOD}[[derived]]\nname = \"made\"\nfrom = \"nothing\"\n\
+             by = \"glassllm-tokenizer-v1\"\nsha256 = \"{}\"\nbytes = 1\n",
             "c".repeat(64)
         );
         let error = ArtifactLock::parse(&derived).unwrap_err();

@@ -4,7 +4,7 @@
 //! byte more than the pin, whatever a bomb would expand to.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use dataforge_core::units::Bytes;
@@ -23,10 +23,7 @@ pub(super) fn read_member(path: &Path, member: &str, size: Bytes) -> Result<Vec<
         ZipError::FileNotFound => format!("has no member {member}"),
         other => format!("has an unreadable member {member} ({other})"),
     })?;
-    let mut bytes = Vec::new();
-    entry
-        .take(size.0.saturating_add(1))
-        .read_to_end(&mut bytes)
+    let bytes = read_until_past(entry, size)
         .map_err(|error| format!("has a damaged member {member} ({error})"))?;
     let found = bytes.len() as u64;
     if found > size.0 {
@@ -35,6 +32,13 @@ pub(super) fn read_member(path: &Path, member: &str, size: Bytes) -> Result<Vec<
     if found < size.0 {
         return Err(format!("has a member {member} of {found} bytes, pinned are {}", size.0));
     }
+    Ok(bytes)
+}
+
+/// All of `reader`, or its first bytes and one more than `size` when it holds more.
+fn read_until_past(reader: impl Read, size: Bytes) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    reader.take(size.0.saturating_add(1)).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -75,6 +79,19 @@ mod tests {
         let bomb = wheel(&vec![0; 64 << 20]);
         assert!(bomb.path().metadata().unwrap().len() < 1 << 20);
         refused(bomb.path(), MEMBER, 100, "larger than the 100 bytes pinned");
+    }
+
+    #[test]
+    fn no_more_is_read_than_tells_that_it_is_too_much() {
+        struct Bomb(u64);
+        impl Read for Bomb {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                self.0 += buffer.len() as u64;
+                assert!(self.0 <= 1001, "read {} bytes of a bomb", self.0);
+                Ok(buffer.len())
+            }
+        }
+        assert_eq!(read_until_past(Bomb(0), Bytes(1000)).unwrap().len(), 1001);
     }
 
     #[test]

@@ -54,8 +54,11 @@ mod tests {
 
     #[test]
     fn the_user_message_and_the_ideal_make_a_row() {
-        let line = br#"{"input": [{"role": "system", "content": "s"}, {"role": "user", "content": "1945-07-12"}], "ideal": "Thursday, July 12, 1945."}"#;
-        let rows = date_rows(line).unwrap();
+        let line = concat!(
+            r#"{"input": [{"role": "system", "content": "s"}, "#,
+            r#"{"role": "user", "content": "1945-07-12"}], "ideal": "Thursday, July 12, 1945."}"#,
+        );
+        let rows = date_rows(line.as_bytes()).unwrap();
         assert_eq!(rows.len(), 1);
         assert_eq!(rows[0].input, "1945-07-12");
         assert_eq!(rows[0].output, "Thursday, July 12, 1945.");

@@ -217,8 +217,8 @@ fn distinct(rows: Vec<Row>) -> Vec<Row> {
         .collect()
 }
 
-/// Equal for descriptions that differ in case, punctuation or the side of the body. Folds ASCII only,
-/// so that the result depends on no Unicode table.
+/// Equal for descriptions that differ in case, punctuation or the side of the body. Folds ASCII
+/// only, so that the result depends on no Unicode table.
 fn fold(description: &str) -> String {
     description
         .to_ascii_lowercase()

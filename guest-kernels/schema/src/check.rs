@@ -1,8 +1,8 @@
 //! The rules of one row, in the order in which they are reported.
 //!
-//! A row may break several rules of the schema at once. The fault is then the one with the least instance
-//! pointer, and among those the least schema pointer, both in byte order: an order that neither the
-//! validator's internals nor a hash seed can change.
+//! A row may break several rules of the schema at once. The fault is then the one with the least
+//! instance pointer, and among those the least schema pointer, both in byte order: an order that
+//! neither the validator's internals nor a hash seed can change.
 
 use jsonschema::{Draft, ValidationError, Validator};
 use serde_json::Value;

@@ -1,9 +1,9 @@
 //! The schema kernel: checks rows against a JSON Schema and takes out the two texts.
 //!
-//! A line passes, in this order: UTF-8; one JSON value (nesting bounded by `serde_json`, no member name
-//! twice in one object); the schema; the two fields present, strings, not empty, not too long. The first
-//! rule that fails is the fault. It does not count rows or compare them: that needs the whole dataset and
-//! belongs to the host.
+//! A line passes, in this order: UTF-8; one JSON value (nesting bounded by `serde_json`, no member
+//! name twice in one object); the schema; the two fields present, strings, not empty, not too long.
+//! The first rule that fails is the fault. It does not count rows or compare them: that needs the
+//! whole dataset and belongs to the host.
 //!
 //! Invariant: the outcome of a line depends on the rules and that line alone.
 

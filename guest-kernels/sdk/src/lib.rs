@@ -9,8 +9,8 @@
 //! bindings::export!(Kernel with_types_in bindings);
 //! ```
 //!
-//! This crate does no checking of its own: limits of memory, fuel and size belong to the host, which
-//! trusts no guest.
+//! This crate does no checking of its own: limits of memory, fuel and size belong to the host,
+//! which trusts no guest.
 
 mod message;
 mod randomness;
@@ -21,8 +21,8 @@ pub use wit_bindgen;
 
 /// Generates the private module `bindings` for one world of `wit/1.0.0`.
 ///
-/// It is expanded inside the kernel's crate and not in the SDK, because the bindings leave a section in
-/// the module that names the world, and a kernel must name exactly one.
+/// It is expanded inside the kernel's crate and not in the SDK, because the bindings leave a
+/// section in the module that names the world, and a kernel must name exactly one.
 #[macro_export]
 macro_rules! kernel {
     ($world:literal) => {

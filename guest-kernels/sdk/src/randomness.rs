@@ -1,9 +1,9 @@
 //! Randomness for guests: there is none.
 //!
-//! Hash maps in the dependencies ask the `getrandom` crate for a seed. A kernel is a pure function of
-//! its arguments, so the seed is a constant. `cargo xtask kernels` selects this backend with
-//! `--cfg getrandom_backend="custom"`; the crate's default for this target would import functions from a
-//! JavaScript host and so make the component unloadable.
+//! Hash maps in the dependencies ask the `getrandom` crate for a seed. A kernel is a pure function
+//! of its arguments, so the seed is a constant. `cargo xtask kernels` selects this backend with
+//! `--cfg getrandom_backend="custom"`; the crate's default for this target would import functions
+//! from a JavaScript host and so make the component unloadable.
 
 use getrandom_03::Error;
 

@@ -1,7 +1,7 @@
 //! The tokenizer kernel: text to token ids with a Hugging Face `tokenizer.json`.
 //!
-//! It does not decide what is encoded or in which order, adds no special tokens, and keeps no vocabulary
-//! of its own. Invariant: the ids of a text depend on the tokenizer and that text alone.
+//! It does not decide what is encoded or in which order, adds no special tokens, and keeps no
+//! vocabulary of its own. Invariant: the ids of a text depend on the tokenizer and that text alone.
 
 use bindings::exports::dataforge::kernel::tokens::Guest;
 use dataforge_kernel_sdk::bounded;
@@ -21,8 +21,8 @@ impl Guest for Kernel {
 
 fn load(json: &[u8]) -> tokenizers::Result<Tokenizer> {
     let mut tokenizer = Tokenizer::from_bytes(json)?;
-    // A tokenizer.json may ask for both, which would change ids by what else is in the batch or drop
-    // the end of a text.
+    // A tokenizer.json may ask for both, which would change ids by what else is in the batch or
+    // drop the end of a text.
     tokenizer.with_padding(None).with_truncation(None)?;
     // A text that spells a control token must not become one.
     tokenizer.set_encode_special_tokens(true);

@@ -102,6 +102,9 @@ impl Lowering<'_> {
         let names: Vec<String> = node.inputs.iter().map(|v| self.name(*v)).collect();
         let operands: Vec<&str> = names.iter().map(String::as_str).collect();
         let result = self.name(value);
+        let graph = self.graph;
+        // Counted from the front: not every engine takes a negative axis for every operator.
+        let last = || graph.shape(node.inputs[0]).len() - 1;
         let (op_type, extra, attributes) = match &node.op {
             Op::Input(name) => {
                 self.proto.input.push(value_info(name, node.element, &node.shape));
@@ -135,14 +138,12 @@ impl Lowering<'_> {
             Op::Expand => ("Expand", Some(self.integers(&node.shape)), vec![]),
             Op::Transpose(perm) => ("Transpose", None, vec![integers("perm", perm)]),
             Op::PermuteLast(order) => {
-                ("Gather", Some(self.integers(order)), vec![integer("axis", -1)])
+                ("Gather", Some(self.integers(order)), vec![integer("axis", last() as i64)])
             }
             Op::Concat => ("Concat", None, vec![integer("axis", 0)]),
             Op::Gather => ("Gather", None, vec![integer("axis", 0)]),
-            Op::TakeLast => ("GatherElements", None, vec![integer("axis", -1)]),
-            Op::MaxLast => {
-                ("ReduceMax", None, vec![integers("axes", &[node_rank(self.graph, node) - 1])])
-            }
+            Op::TakeLast => ("GatherElements", None, vec![integer("axis", last() as i64)]),
+            Op::MaxLast => ("ReduceMax", None, vec![integers("axes", &[last()])]),
             Op::Exp | Op::Sigmoid | Op::Softmax(_) => panic!("{:?} is not primitive", node.op),
         };
         let inputs: Vec<&str> = operands.into_iter().chain(extra.as_deref()).collect();
@@ -235,10 +236,6 @@ impl Lowering<'_> {
         self.emit("Gemm", &[&one_hot, &wide], &sum, vec![integer("transA", 1)]);
         self.narrow(&sum, result);
     }
-}
-
-fn node_rank(graph: &Graph, node: &Node) -> usize {
-    graph.shape(node.inputs[0]).len()
 }
 
 fn integer(name: &str, value: i64) -> AttributeProto {

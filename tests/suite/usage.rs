@@ -1,0 +1,61 @@
+//! The command line: help for everything, and wrong arguments named.
+
+use dataforge_tests::{Answer, dataforge};
+
+/// The help of a command says each of these.
+#[track_caller]
+fn help(command: &str, mentions: &[&str]) {
+    let answer = Answer::of(dataforge().args(command.split_whitespace()).arg("--help"));
+    answer.expect(0, &["Usage:", "--json", "--threads", "--specs"]).expect(0, mentions);
+}
+
+/// These arguments are refused before anything is done.
+#[track_caller]
+fn refused(arguments: &str, mentions: &[&str]) {
+    Answer::of(dataforge().args(arguments.split_whitespace())).expect(2, mentions);
+}
+
+#[test]
+fn the_program_lists_its_commands_and_exit_codes() {
+    help("", &["demo", "doctor", "artifacts", "spec", "check", "evaluate", "proof", "audit"]);
+    help("", &["Exit codes:", "the answer is no", "bad input", "the environment", "Ctrl-C"]);
+}
+
+#[test]
+fn every_command_explains_itself() {
+    help("demo", &["--spec", "--seed", "--out", "--prepare-only"]);
+    help("doctor", &["known-answer"]);
+    help("artifacts", &["fetch", "verify", "path"]);
+    help("artifacts fetch", &["NAMES"]);
+    help("artifacts verify", &["artifacts.lock"]);
+    help("artifacts path", &["NAME"]);
+    help("spec", &["list", "show", "verify", "lock"]);
+    help("spec list", &["specs"]);
+    help("spec show", &["SPEC"]);
+    help("spec verify", &["SPEC", "lock"]);
+    help("spec lock", &["SPEC", "authors"]);
+    help("check", &["DATASET", "--spec"]);
+    help("evaluate", &["DATASET", "--spec", "--seed", "--out", "--benchmark"]);
+    help("proof", &["show"]);
+    help("proof show", &["PROOF", "--steps"]);
+    help("audit", &["replay"]);
+    help("audit replay", &["PROOF", "--dataset", "--benchmark"]);
+}
+
+#[test]
+fn wrong_arguments_are_named() {
+    refused("", &["Usage:"]);
+    refused("evaluat", &["evaluat"]);
+    refused("check rows.jsonl", &["--spec"]);
+    refused("--threads 0 doctor", &["--threads"]);
+    refused("artifacts fetch nosuch", &["nosuch", "onnxruntime"]);
+    refused("artifacts path nosuch", &["nosuch", "onnxruntime"]);
+}
+
+#[test]
+fn a_bad_seed_is_named() {
+    refused("evaluate rows.jsonl --spec date@1 --out x --seed 12", &["--seed", "64 hexadecimal"]);
+    let digits = "z".repeat(64);
+    let arguments = format!("evaluate rows.jsonl --spec date@1 --out x --seed {digits}");
+    refused(&arguments, &["--seed", "64 hexadecimal"]);
+}

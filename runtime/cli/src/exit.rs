@@ -69,6 +69,9 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if error.is::<Refusal>() {
         return Some(NO);
     }
+    if error.is::<EngineError>() {
+        return Some(ENVIRONMENT);
+    }
     if let Some(error) = error.downcast_ref::<ProofFileError>() {
         return Some(if *error == ProofFileError::Damaged { NO } else { BAD_INPUT });
     }
@@ -86,7 +89,9 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
         });
     }
     match error.downcast_ref::<NodeError>() {
-        Some(NodeError::NoHome | NodeError::Artifact(_)) => Some(ENVIRONMENT),
+        Some(NodeError::NoHome) => Some(ENVIRONMENT),
+        // Transparent: the inner errors are not in the chain themselves.
+        Some(NodeError::Artifact(error)) => code_of(error),
         Some(NodeError::Benchmark(error)) => code_of(error),
         _ => None,
     }

@@ -1,0 +1,108 @@
+//! A spec that means nothing is refused with the key's name.
+//!
+//! Each case changes one line of a published spec.
+
+use dataforge_core::spec::{PinnedSpec, Spec, SpecLock};
+
+const SPEC: &str = include_str!("../../../eval-specs/date/1/spec.toml");
+const LOCK: &str = include_str!("../../../eval-specs/date/1/spec.lock");
+
+/// The published spec with the line that sets `key` replaced.
+#[track_caller]
+fn with(key: &str, line: &str) -> String {
+    let is_key = |text: &&str| text.split(" =").next() == Some(key);
+    assert_eq!(SPEC.lines().filter(is_key).count(), 1, "lines that set {key}");
+    SPEC.lines().map(|text| if is_key(&text) { line } else { text }.to_owned() + "\n").collect()
+}
+
+#[track_caller]
+fn refused(key: &str, line: &str, mention: &str) {
+    let error = Spec::parse(&with(key, line)).expect_err("a bad spec").to_string();
+    assert!(error.contains(mention), "{error}");
+}
+
+#[test]
+fn the_published_spec_is_accepted() {
+    let spec = Spec::parse(SPEC).unwrap();
+    assert_eq!(Spec::parse(&with("title", r#"title = "x""#)).unwrap().reference(), "date@1");
+    PinnedSpec::new(spec, SpecLock::parse(LOCK).unwrap()).unwrap();
+}
+
+#[test]
+fn unknown_and_missing_keys_are_refused() {
+    refused("title", "title = \"x\"\ncolour = 1", "colour");
+    refused("domain", "", "domain");
+    refused("field_bytes_max", "", "field_bytes_max");
+    refused("domain", r#"domain = "weather""#, "weather");
+    refused("numerics", r#"numerics = "fast""#, "fast");
+    refused("rule", r#"rule = "luck""#, "luck");
+}
+
+#[test]
+fn counts_are_not_zero() {
+    for key in ["count_min", "batch_rows", "epochs", "layers", "state_root_every", "version"] {
+        refused(key, &format!("{key} = 0"), "nonzero");
+    }
+    refused("count_min", "count_min = -1", "count_min");
+    refused("count_min", "count_min = 4_294_967_296", "count_min");
+}
+
+#[test]
+fn ranges_hold() {
+    refused("format", "format = 2", "format");
+    refused("count_max", "count_max = 99", "rows.count_max");
+    refused("positions", "positions = 129", "training.positions");
+    refused("warmup_micro", "warmup_micro = 1_000_001", "training.warmup_micro");
+    refused("beta1_micro", "beta1_micro = 1_000_000", "training.beta1_micro");
+    refused("clip_norm_micro", "clip_norm_micro = 0", "training.clip_norm_micro");
+    refused("candidates", "candidates = 1", "benchmark.candidates");
+    refused("candidates", "candidates = 65", "benchmark.candidates");
+    refused("margin_micronats", "margin_micronats = -1", "score.margin_micronats");
+}
+
+#[test]
+fn heads_divide() {
+    refused("kv_heads", "kv_heads = 3", "model.llama.kv_heads");
+    refused("heads", "heads = 6", "model.llama.heads");
+    // Rotary positions turn pairs.
+    refused("width", "width = 20", "head width must be even");
+}
+
+#[test]
+fn names_stay_inside_their_folder() {
+    refused("name", r#"name = "../date""#, "name");
+    refused("name", r#"name = "Date""#, "name");
+    for path in ["../row.schema.json", "/etc/passwd", r"a\\b", "", ".hidden", ".."] {
+        let file = |key: &str, old: &str| {
+            let old = format!("{key} = \"{old}\"");
+            assert_eq!(SPEC.matches(&old).count(), 1, "{old}");
+            let text = SPEC.replace(&old, &format!("{key} = \"{path}\""));
+            Spec::parse(&text).expect_err(path).to_string()
+        };
+        assert!(file("schema", "row.schema.json").contains("rows.schema: a plain file name"));
+        assert!(file("schema", "schema-1.0.0").contains("kernels.schema: a plain file name"));
+        let tokenizer = file("tokenizer", "tokenizer-1.0.0");
+        assert!(tokenizer.contains("kernels.tokenizer: a plain file name"), "{tokenizer}");
+    }
+}
+
+#[test]
+fn a_root_is_64_digits() {
+    refused("root", r#"root = "fc4a""#, "64 hexadecimal digits");
+}
+
+#[test]
+fn a_lock_pins_exactly_what_the_spec_names() {
+    let join = |lock: &str| {
+        let spec = Spec::parse(SPEC).unwrap();
+        SpecLock::parse(lock).and_then(|lock| PinnedSpec::new(spec, lock)).map(|pinned| pinned.id())
+    };
+    let error = |lock: &str| join(lock).expect_err("a bad lock").to_string();
+    assert!(error(&LOCK.replace("row.schema.json", "other.json")).contains("row.schema.json"));
+    let digest = "0".repeat(64);
+    let more = LOCK.replace("[kernels]", &format!("[kernels]\nother = \"{digest}\""));
+    assert!(error(&more).contains("the spec does not name it"));
+    assert!(error("[files]\n").contains("spec.lock"));
+    let changed = LOCK.replacen('9', "8", 1);
+    assert_ne!(join(&changed).unwrap(), join(LOCK).unwrap(), "the id covers the lock");
+}

@@ -1,7 +1,7 @@
 //! A folder for one test, and a spec small enough that a whole evaluation takes a few seconds.
 //!
-//! The spec `short@1` lies in `tests/golden/short`, with a dataset, a hidden benchmark and the proof
-//! that they give. It shares its kernels and its model with the published specs.
+//! The spec `short@1` lies in `tests/golden/short`, with a dataset, a hidden benchmark and the
+//! proof that they give. It shares its kernels and its model with the published specs.
 
 #![allow(clippy::unwrap_used, reason = "a harness that cannot work stops the test")]
 

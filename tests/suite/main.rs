@@ -1,4 +1,6 @@
 //! The one test binary. A file in this folder that is not named here fails `registered`.
+#![allow(clippy::unwrap_used, reason = "a test stops where a step of it fails")]
+#![allow(clippy::disallowed_methods, reason = "some tests wait, and bound how long")]
 
 mod bad_input;
 mod demo;

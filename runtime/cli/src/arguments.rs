@@ -80,7 +80,7 @@ pub(crate) struct Demo {
     #[arg(long, default_value = DEMO_SEED)]
     pub(crate) seed: EpochSeed,
 
-    /// Folder for the datasets and proofs. Default: demo/<spec> in DataForge's own folder.
+    /// Folder for the datasets and proofs. Default: demo/SPEC in DataForge's own folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 

@@ -1,8 +1,9 @@
 //! What other engines need to check the exact training step, and its own time.
 //!
 //! `step` writes one real step of a demonstration spec as an ONNX backend test case, with the plan
-//! that the step is from, and measures steps. `step.py` and `train.py` beside this crate call it and
-//! do the comparing. Nothing here scores a dataset, and no test depends on a time measured here.
+//! that the step is from, and measures steps. `step.py` and `train.py` beside this crate call it
+//! and do the comparing. Nothing here scores a dataset, and no test depends on a time measured
+//! here.
 #![forbid(unsafe_code)]
 
 mod case;

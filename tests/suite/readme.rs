@@ -1,25 +1,44 @@
 //! Every command in the README is run by a test, and the table below says by which one.
 //!
-//! The commands are not run from here: a test elsewhere runs each with its own inputs and looks at
-//! the answer. This module holds the README, the table and the suite together, so that none of the
-//! three can change alone.
+//! The commands that start with `dataforge` are run from here, as they stand and in their order, in
+//! an empty folder. Of the others a test elsewhere looks at the answer. This module holds the
+//! README, the table and the suite together, so that none of the three can change alone.
 
 use std::fs;
 
-use dataforge_tests::root;
+use dataforge_tests::{Answer, Scratch, dataforge, root};
 
 /// What runs a command of the README.
 #[derive(Debug, Clone, Copy)]
 enum RunBy {
     /// It is how this suite is started.
     Itself,
+    /// `the_commands_work_in_their_order`, below.
+    Here,
     /// A test of this suite, as `module::function`.
-    #[allow(dead_code, reason = "used as soon as the README shows a command of the program")]
     Test(&'static str),
 }
 
 /// Each command of the README, continuation lines joined, with what runs it.
-const COMMANDS: &[(&str, RunBy)] = &[("cargo test --workspace", RunBy::Itself)];
+const COMMANDS: &[(&str, RunBy)] = &[
+    ("cargo run --release -- demo", RunBy::Test("demo::honest_data_is_paid_most")),
+    ("cargo test --workspace", RunBy::Itself),
+    ("dataforge artifacts fetch", RunBy::Here),
+    ("dataforge doctor", RunBy::Here),
+    ("dataforge spec list", RunBy::Here),
+    ("dataforge spec show date@1", RunBy::Here),
+    ("dataforge spec verify date@1", RunBy::Here),
+    ("dataforge demo --prepare-only --out data", RunBy::Here),
+    (
+        "dataforge evaluate data/half.jsonl --spec date@1 --out half.proof \
+         --seed 0101010101010101010101010101010101010101010101010101010101010101",
+        RunBy::Here,
+    ),
+    ("dataforge proof show half.proof", RunBy::Here),
+    ("dataforge audit replay half.proof --dataset data/half.jsonl", RunBy::Here),
+    ("dataforge check data/half.jsonl --spec date@1", RunBy::Here),
+    ("dataforge artifacts verify", RunBy::Here),
+];
 
 #[test]
 fn every_command_of_the_readme_is_run_by_a_test() {
@@ -31,6 +50,32 @@ fn every_command_of_the_readme_is_run_by_a_test() {
     let stale: Vec<_> =
         COMMANDS.iter().filter(|(known, _)| !shown.iter().any(|shown| shown == known)).collect();
     assert!(stale.is_empty(), "README.md does not show these commands: {stale:#?}");
+}
+
+#[test]
+fn the_commands_work_in_their_order() {
+    let folder = Scratch::new();
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let here = |command: &str| {
+        COMMANDS.iter().any(|(known, by)| *known == command && matches!(by, RunBy::Here))
+    };
+    let mut run = 0;
+    for command in commands(&readme).iter().filter(|command| here(command)) {
+        let mut words = command.split_whitespace();
+        assert_eq!(words.next(), Some("dataforge"), "`{command}` cannot be run here");
+        let answer = Answer::of(
+            dataforge()
+                .args(words)
+                // The build folder may lie outside the repository.
+                .env("DATAFORGE_SPECS", root().join("eval-specs"))
+                .current_dir(folder.path("")),
+        );
+        println!("{command}\n{}", answer.out);
+        answer.expect(0, &[]);
+        run += 1;
+    }
+    let expected = COMMANDS.iter().filter(|(_, by)| matches!(by, RunBy::Here)).count();
+    assert_eq!(run, expected, "commands of the table that were run");
 }
 
 #[test]

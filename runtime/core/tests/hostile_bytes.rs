@@ -4,7 +4,7 @@
 //! Random bytes alone rarely get past a header, so most cases start from something valid and damage
 //! it.
 
-use dataforge_core::codec;
+use dataforge_core::codec::{self, CodecError};
 use dataforge_core::dataset::RawSubmission;
 use dataforge_core::hash::{
     BatchDigest, BenchmarkRoot, DatasetDigest, EpochSeed, PlanDigest, ReportDigest, SpecId,
@@ -12,7 +12,7 @@ use dataforge_core::hash::{
 };
 use dataforge_core::limits::ROWS_MAX;
 use dataforge_core::proof::{
-    Metrics, Outcome, ProofInputs, RowResult, ScoreProof, StepRecord, Training,
+    Metrics, Outcome, ProofFileError, ProofInputs, RowResult, ScoreProof, StepRecord, Training,
 };
 use dataforge_core::spec::{PinnedSpec, Spec, SpecLock};
 use dataforge_core::units::{MicroNats, Ppm, StepIndex};
@@ -141,4 +141,18 @@ proptest! {
 #[test]
 fn a_sealed_body_is_read() {
     assert_eq!(ScoreProof::from_file(&sealed(&codec::encode(&proof()))), Ok(proof()));
+}
+
+#[test]
+fn a_number_written_longer_than_needed_is_refused() {
+    let body = codec::encode(&proof());
+    let mut longer = 0;
+    for at in 0..body.len() {
+        let stretched = [&body[..at], &[body[at] | 0x80, 0], &body[at + 1..]].concat();
+        let read = ScoreProof::from_file(&sealed(&stretched));
+        longer +=
+            u32::from(matches!(read, Err(ProofFileError::Encoding(CodecError::NotCanonical))));
+        assert!(read.is_err(), "byte {at}");
+    }
+    assert!(longer > 10, "{longer} of the bytes are numbers");
 }

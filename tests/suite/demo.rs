@@ -59,7 +59,8 @@ fn honest_data_is_paid_most() {
     }
     assert_eq!(verdict("honest"), "paid");
     let paid: f64 = submissions().into_keys().map(|name| number(name, "share")).sum();
-    assert!((paid - 1.0).abs() < 1e-9, "shares add up to {paid}");
+    // Each share is rounded down to a millionth; what is lost so is not paid to anyone.
+    assert!(paid <= 1.0 + 1e-9 && paid > 1.0 - 5.5e-6, "shares add up to {paid}");
 }
 
 #[test]

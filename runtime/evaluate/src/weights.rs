@@ -119,3 +119,92 @@ fn member_name(name: &str) -> String {
     };
     format!("blocks.{layer}.{part}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+    use zip::ZipWriter;
+    use zip::write::SimpleFileOptions;
+
+    fn shape() -> LlamaShape {
+        let n = |n: u32| n.try_into().unwrap();
+        LlamaShape {
+            vocabulary: n(3),
+            width: n(4),
+            layers: n(1),
+            heads: n(2),
+            kv_heads: n(1),
+            hidden: n(2),
+            context: n(4),
+            rope_base: n(10_000),
+            norm_epsilon_nano: n(1000),
+            tied_head: true,
+        }
+    }
+
+    /// An `.npy` file of version 1.0 (NEP 1) with f32 elements.
+    fn npy(shape: &[usize], data: &[f32]) -> Vec<u8> {
+        let dims: String = shape.iter().map(|d| format!("{d},")).collect();
+        let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({dims})}}");
+        while !(10 + header.len() + 1).is_multiple_of(64) {
+            header.push(' ');
+        }
+        header.push('\n');
+        let length = u16::try_from(header.len()).unwrap();
+        let mut file = b"\x93NUMPY\x01\x00".to_vec();
+        file.extend(length.to_le_bytes());
+        file.extend(header.bytes());
+        file.extend(data.iter().flat_map(|x| x.to_le_bytes()));
+        file
+    }
+
+    /// An archive with every member; `change` may alter the shape and the data of one.
+    fn archive(mut change: impl FnMut(&str, &mut Vec<usize>, &mut Vec<f32>)) -> Vec<u8> {
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        for parameter in llama::parameters(&shape()) {
+            let mut dims = parameter.shape.clone();
+            let mut data = vec![0.5; dims.iter().product()];
+            change(&parameter.name, &mut dims, &mut data);
+            let name = format!("{}.npy", member_name(&parameter.name));
+            zip.start_file(name, SimpleFileOptions::default()).unwrap();
+            zip.write_all(&npy(&dims, &data)).unwrap();
+        }
+        zip.finish().unwrap().into_inner()
+    }
+
+    #[track_caller]
+    fn check(bytes: &[u8], expect: &str) {
+        let error = read_npz(bytes, &shape()).unwrap_err().to_string();
+        assert!(error.contains(expect), "{error}");
+    }
+
+    #[test]
+    fn reads_what_fits() {
+        assert!(read_npz(&archive(|_, _, _| {}), &shape()).is_ok());
+    }
+
+    #[test]
+    fn names_what_does_not_fit() {
+        check(b"not a zip", "not an .npz file");
+        check(&ZipWriter::new(Cursor::new(vec![])).finish().unwrap().into_inner(), "E.npy");
+        let transposed = archive(|name, dims, _| {
+            if name == "layer.0.gate" {
+                dims.reverse();
+            }
+        });
+        check(&transposed, "blocks.0.ffn.W1.npy\": has shape [2, 4], the model's is [4, 2]");
+        let cut = archive(|name, _, data| {
+            if name == "final_norm" {
+                data.pop();
+            }
+        });
+        check(&cut, "norm_f.gamma.npy");
+        let infinite = archive(|name, _, data| {
+            if name == "embedding" {
+                data[3] = f32::INFINITY;
+            }
+        });
+        check(&infinite, "\"embedding\" has an element that is not finite");
+    }
+}

@@ -9,6 +9,7 @@ use crate::codec;
 use crate::hash::BenchmarkRoot;
 use crate::limits::CANDIDATES_MAX;
 use crate::merkle;
+use crate::spec::BenchmarkCommitment;
 use serde::{Deserialize, Serialize};
 
 /// One hidden question with its frozen candidates.
@@ -34,6 +35,14 @@ pub enum BenchmarkError {
         row: usize,
         /// What is wrong.
         reason: String,
+    },
+    /// Not as many rows as the spec says.
+    #[error("the benchmark has {found} rows, the spec says {committed}")]
+    WrongCount {
+        /// Rows given.
+        found: usize,
+        /// Rows in the spec.
+        committed: u32,
     },
     /// The rows hash to another root than the committed one.
     #[error("the benchmark's root is {found}, but the spec commits to {committed}")]
@@ -61,15 +70,19 @@ pub struct Benchmark {
 }
 
 impl Benchmark {
-    /// Checks each row's shape and the root.
+    /// Checks the number of rows, each row's shape, and the root.
     ///
     /// # Errors
-    /// [`BenchmarkError`] naming the first bad row, or both roots when they differ.
+    /// [`BenchmarkError`] naming the first bad row, or both counts or roots when they differ.
     pub fn open(
         rows: Vec<BenchmarkRow>,
-        candidates: u32,
-        committed: BenchmarkRoot,
+        commitment: &BenchmarkCommitment,
     ) -> Result<Self, BenchmarkError> {
+        let (candidates, committed) = (commitment.candidates.get(), commitment.root);
+        let count = commitment.rows.get();
+        if u32::try_from(rows.len()) != Ok(count) {
+            return Err(BenchmarkError::WrongCount { found: rows.len(), committed: count });
+        }
         for (number, row) in (1..).zip(&rows) {
             check_row(row, candidates)
                 .map_err(|reason| BenchmarkError::BadRow { row: number, reason })?;
@@ -120,10 +133,12 @@ mod tests {
     #[test]
     fn opens_only_what_was_committed() {
         let root = benchmark_root(&[row(0), row(1)]);
-        assert_eq!(Benchmark::open(vec![row(0), row(1)], 2, root).unwrap().root(), root);
-        let swapped = Benchmark::open(vec![row(1), row(0)], 2, root);
-        assert!(matches!(swapped, Err(BenchmarkError::WrongRoot { .. })));
-        let bad = Benchmark::open(vec![row(0), row(2)], 2, root);
-        assert!(matches!(bad, Err(BenchmarkError::BadRow { row: 2, .. })));
+        let two = 2.try_into().unwrap();
+        let commitment = BenchmarkCommitment { root, rows: two, candidates: two, public_set: None };
+        let open = |rows: Vec<BenchmarkRow>| Benchmark::open(rows, &commitment);
+        assert_eq!(open(vec![row(0), row(1)]).unwrap().root(), root);
+        assert!(matches!(open(vec![row(1), row(0)]), Err(BenchmarkError::WrongRoot { .. })));
+        assert!(matches!(open(vec![row(0), row(2)]), Err(BenchmarkError::BadRow { row: 2, .. })));
+        assert!(matches!(open(vec![row(0)]), Err(BenchmarkError::WrongCount { found: 1, .. })));
     }
 }

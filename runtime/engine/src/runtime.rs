@@ -8,7 +8,9 @@ use crate::session::{Feed, Program};
 use crate::version;
 use dataforge_core::hash::FileDigest;
 use dataforge_graph::known_answer;
+use ort::LoadDynamicError;
 use ort::environment::Environment;
+use std::error::Error as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -40,6 +42,16 @@ pub struct Runtime {
     environment: &'static Environment,
     path: PathBuf,
     options: Options,
+}
+
+/// Why the library does not load, with the system loader's own words.
+fn loader_words(error: &LoadDynamicError) -> String {
+    match error {
+        LoadDynamicError::Dlopen { error, .. } => {
+            error.source().map_or_else(|| error.to_string(), ToString::to_string)
+        }
+        other => other.to_string(),
+    }
 }
 
 static LOADED: OnceLock<Result<(Environment, PathBuf), String>> = OnceLock::new();
@@ -77,7 +89,7 @@ impl Runtime {
             return Err(load("no such file".into()));
         }
         let loaded = LOADED.get_or_init(|| {
-            let builder = ort::init_from(path).map_err(|e| e.to_string())?;
+            let builder = ort::init_from(path).map_err(|e| loader_words(&e))?;
             let environment = builder.with_name("dataforge").with_telemetry(false).build();
             Ok((environment.map_err(|e| e.to_string())?, path.to_path_buf()))
         });

@@ -110,9 +110,7 @@ pub fn open(
 /// # Errors
 /// [`NodeError::Benchmark`].
 pub fn open_rows(spec: &Spec, rows: Vec<BenchmarkRow>) -> Result<Benchmark, NodeError> {
-    let commitment = &spec.benchmark;
-    let benchmark = Benchmark::open(rows, commitment.candidates.get(), commitment.root);
-    Ok(benchmark.map_err(BenchmarkFileError::from)?)
+    Ok(Benchmark::open(rows, &spec.benchmark).map_err(BenchmarkFileError::from)?)
 }
 
 fn read_rows(path: &Path) -> Result<Vec<BenchmarkRow>, NodeError> {

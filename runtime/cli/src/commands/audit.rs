@@ -57,9 +57,11 @@ fn replay(context: &Context, arguments: &Replay) -> anyhow::Result<Answer> {
 /// The local spec with this id.
 fn find_spec(specs: &Specs, id: SpecId) -> anyhow::Result<PinnedSpec> {
     for reference in specs.references()? {
-        let pinned = specs.load(&reference)?;
-        if pinned.id() == id {
-            return Ok(pinned);
+        match specs.load(&reference) {
+            Ok(pinned) if pinned.id() == id => return Ok(pinned),
+            Ok(_) => {}
+            // Another spec's fault must not keep this proof from being checked.
+            Err(error) => tracing::warn!("{reference} is passed over: {error}"),
         }
     }
     Err(anyhow!("no spec here has the proof's id {id}; `dataforge spec list` shows what is there"))

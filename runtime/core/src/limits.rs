@@ -32,8 +32,16 @@ pub const CANDIDATES_MAX: usize = 64;
 /// A score proof on disk. One million steps fit; a larger file is refused before decoding.
 pub const PROOF_BYTES_MAX: Bytes = Bytes(128 * 1024 * 1024);
 
-/// Training steps of one run. A spec and a dataset that ask for more are refused.
+/// Training steps of one run. A spec whose largest dataset would take more is refused.
 pub const STEPS_MAX: u32 = 1_000_000;
+
+/// Tokens of one training batch, padding included. A spec that asks for more is refused: exact weight
+/// gradients sum over all of them, and activations grow with them.
+pub const BATCH_TOKENS_MAX: u64 = 1 << 20;
+
+/// Elements of one parameter. A spec whose model has a larger one is refused: the gradient norm sums
+/// over all of them, and an exact sum has at most 2^29 terms.
+pub const PARAMETER_ELEMENTS_MAX: u64 = 1 << 29;
 
 /// Tokens of one training row or one benchmark candidate with its prompt.
 pub const SEQUENCE_TOKENS_MAX: u32 = 8_192;

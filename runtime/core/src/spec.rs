@@ -6,7 +6,10 @@
 
 use crate::codec;
 use crate::hash::{BenchmarkRoot, FileDigest, SpecId, tagged};
-use crate::limits::{CANDIDATES_MAX, SEQUENCE_TOKENS_MAX, SPEC_BYTES_MAX};
+use crate::limits::{
+    BATCH_TOKENS_MAX, CANDIDATES_MAX, PARAMETER_ELEMENTS_MAX, SEQUENCE_TOKENS_MAX, SPEC_BYTES_MAX,
+    STEPS_MAX,
+};
 use crate::plan::BatchShape;
 use crate::units::{Bytes, Fuel, Micro, MicroNats};
 use serde::{Deserialize, Serialize};
@@ -283,6 +286,10 @@ impl Spec {
         let m = &self.model.llama;
         let t = &self.training;
         let head_width = m.width.get().checked_div(m.heads.get()).unwrap_or(0);
+        let steps = product(t.epochs.get(), self.rows.count_max.get().div_ceil(t.batch_rows.get()));
+        let batch = product(t.batch_rows.get(), t.positions.get());
+        let widest = m.vocabulary.max(m.hidden).max(m.width);
+        let largest = product(m.width.get(), widest.get());
         let checks = [
             ("format", self.format == SPEC_FORMAT, "this program reads format 1"),
             ("name", is_name(&self.name), "lower-case letters, digits and dashes, at most 64"),
@@ -295,6 +302,9 @@ impl Spec {
             ("model.llama.kv_heads", divides(m.kv_heads, m.heads), "does not divide the heads"),
             ("training.positions", t.positions <= m.context, "more than the model's context"),
             ("training.positions", t.positions.get() <= SEQUENCE_TOKENS_MAX, "over the limit"),
+            ("training.epochs", steps <= u64::from(STEPS_MAX), "more steps than the limit"),
+            ("training.batch_rows", batch <= BATCH_TOKENS_MAX, "more tokens than the limit"),
+            ("model.llama.width", largest <= PARAMETER_ELEMENTS_MAX, "a parameter over the limit"),
             ("training.warmup_micro", t.warmup_micro.0 <= 1_000_000, "more than 1"),
             ("training.final_rate_micro", t.final_rate_micro.0 <= 1_000_000, "more than 1"),
             ("training.beta1_micro", t.beta1_micro.0 < 1_000_000, "must be below 1"),
@@ -323,6 +333,10 @@ fn is_name(name: &str) -> bool {
 fn is_file_name(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     !name.is_empty() && name.len() <= 128 && !name.starts_with('.') && name.chars().all(allowed)
+}
+
+fn product(a: u32, b: u32) -> u64 {
+    u64::from(a).saturating_mul(u64::from(b))
 }
 
 fn divides(small: NonZeroU32, large: NonZeroU32) -> bool {

@@ -52,6 +52,9 @@ fn ranges_hold() {
     refused("format", "format = 2", "format");
     refused("count_max", "count_max = 99", "rows.count_max");
     refused("positions", "positions = 129", "training.positions");
+    refused("epochs", "epochs = 4_001", "training.epochs");
+    refused("batch_rows", "batch_rows = 26_215", "training.batch_rows");
+    refused("vocabulary", "vocabulary = 4_194_305", "model.llama.width");
     refused("warmup_micro", "warmup_micro = 1_000_001", "training.warmup_micro");
     refused("beta1_micro", "beta1_micro = 1_000_000", "training.beta1_micro");
     refused("clip_norm_micro", "clip_norm_micro = 0", "training.clip_norm_micro");

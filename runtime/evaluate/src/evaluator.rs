@@ -37,8 +37,10 @@ pub struct Evaluation {
 /// Wall time of each stage. Advisory, never hashed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Timings {
-    /// Schema and tokenizer kernels.
-    pub inspecting: Duration,
+    /// Schema kernel.
+    pub checking: Duration,
+    /// Tokenizer kernel.
+    pub tokenising: Duration,
     /// Training, state roots included.
     pub training: Duration,
     /// Scoring the benchmark.
@@ -137,10 +139,9 @@ impl<'w> Evaluator<'w> {
             benchmark: self.benchmark.root(),
             seed,
         };
-        let start = self.world.elapsed();
-        let Inspection { report, accepted } = self.inspector.inspect(self.world, &raw)?;
-        let mut timings =
-            Timings { inspecting: self.world.elapsed() - start, ..Timings::default() };
+        let Inspection { report, accepted, checking, tokenising } =
+            self.inspector.inspect(self.world, &raw)?;
+        let mut timings = Timings { checking, tokenising, ..Timings::default() };
         let (outcome, fingerprints) = match accepted {
             None => (Outcome::Rejected, vec![]),
             Some(accepted) => {

@@ -14,6 +14,7 @@ use dataforge_core::units::Fuel;
 use dataforge_sandbox::{
     KernelLimits, RowOutcome, Sandbox, SandboxError, SchemaKernel, SchemaRules, TokenizerKernel,
 };
+use std::time::Duration;
 
 /// Most bytes handed to one kernel call, beside the rows that a spec allows per call. Part of every
 /// verdict, since fuel is counted per call: never change it under one spec format.
@@ -47,6 +48,10 @@ pub struct Inspection {
     pub report: CheckReport,
     /// The rows, when nothing is wrong with them.
     pub accepted: Option<Accepted>,
+    /// Advisory: time in the schema kernel and around it.
+    pub checking: Duration,
+    /// Advisory: time in the tokenizer kernel and around it.
+    pub tokenising: Duration,
 }
 
 /// The kernels of one spec, loaded and verified.
@@ -104,8 +109,10 @@ impl Inspector {
     ) -> Result<Inspection, EvaluateError> {
         let mut faults = Faults::default();
         let mut fuel = 0;
+        let start = world.elapsed();
         faults.count(raw, &self.spec);
         let rows = self.check(world, raw, &mut faults, &mut fuel)?;
+        let checked = world.elapsed();
         let tokens = if faults.total == 0 {
             self.tokenise_rows(&rows, &mut faults, &mut fuel)?
         } else {
@@ -118,7 +125,8 @@ impl Inspector {
             fuel: Fuel(fuel),
         };
         let accepted = report.accepted().then_some(Accepted { rows, tokens });
-        Ok(Inspection { report, accepted })
+        let (checking, tokenising) = (checked - start, world.elapsed() - checked);
+        Ok(Inspection { report, accepted, checking, tokenising })
     }
 
     fn check(

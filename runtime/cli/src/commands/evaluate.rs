@@ -84,14 +84,15 @@ fn print_evaluation(dataset: &Path, evaluation: &Evaluation) -> anyhow::Result<(
 
 /// How long each stage took, for people.
 pub(crate) fn timing_line(timings: &Timings) -> String {
-    let inspecting = timings.inspecting.as_secs_f64();
+    let checking = format!("checked in {:.3} s", timings.checking.as_secs_f64());
     if timings.steps == 0 {
-        return format!("checked in {inspecting:.2} s");
+        return checking;
     }
     let training = timings.training.as_secs_f64();
     format!(
-        "checked in {inspecting:.2} s, trained {} steps in {training:.2} s \
+        "{checking}, tokenised in {:.3} s, trained {} steps in {training:.2} s \
          ({:.0} ms per step, {:.0} tokens/s), scored in {:.2} s",
+        timings.tokenising.as_secs_f64(),
         timings.steps,
         1e3 * training / f64::from(timings.steps),
         timings.tokens as f64 / training,
@@ -178,7 +179,8 @@ fn evaluation_json(evaluation: &Evaluation) -> Value {
 pub(crate) fn timings_json(evaluation: &Evaluation) -> Value {
     let timings = evaluation.timings;
     json!({
-        "inspecting_s": timings.inspecting.as_secs_f64(),
+        "checking_s": timings.checking.as_secs_f64(),
+        "tokenising_s": timings.tokenising.as_secs_f64(),
         "training_s": timings.training.as_secs_f64(),
         "scoring_s": timings.scoring.as_secs_f64(),
         "steps": timings.steps,

@@ -35,12 +35,12 @@ pub const PROOF_BYTES_MAX: Bytes = Bytes(128 * 1024 * 1024);
 /// Training steps of one run. A spec whose largest dataset would take more is refused.
 pub const STEPS_MAX: u32 = 1_000_000;
 
-/// Tokens of one training batch, padding included. A spec that asks for more is refused: exact weight
-/// gradients sum over all of them, and activations grow with them.
+/// Tokens of one training batch, padding included. A spec that asks for more is refused: exact
+/// weight gradients sum over all of them, and activations grow with them.
 pub const BATCH_TOKENS_MAX: u64 = 1 << 20;
 
-/// Elements of one parameter. A spec whose model has a larger one is refused: the gradient norm sums
-/// over all of them, and an exact sum has at most 2^29 terms.
+/// Elements of one parameter. A spec whose model has a larger one is refused: the gradient norm
+/// sums over all of them, and an exact sum has at most 2^29 terms.
 pub const PARAMETER_ELEMENTS_MAX: u64 = 1 << 29;
 
 /// Tokens of one training row or one benchmark candidate with its prompt.

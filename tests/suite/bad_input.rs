@@ -272,7 +272,9 @@ fn benchmark(code: i32, rows: &[u8], mentions: &[&str]) {
 fn a_benchmark_that_is_not_the_committed_one_is_noticed() {
     let golden = String::from_utf8(Short::golden("benchmark.jsonl")).unwrap();
     let (first, rest) = golden.split_once('\n').unwrap();
-    benchmark(1, rest.as_bytes(), &["root is", "the spec commits to"]);
+    benchmark(2, rest.as_bytes(), &["the benchmark has 11 rows, the spec says 12"]);
+    let reordered = format!("{rest}{first}\n");
+    benchmark(1, reordered.as_bytes(), &["root is", "the spec commits to"]);
     let broken = format!("{first}\nnot JSON\n{rest}");
     benchmark(2, broken.as_bytes(), &["hidden.jsonl: row 2: "]);
 }

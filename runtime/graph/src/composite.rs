@@ -18,7 +18,7 @@ const LN2_LOW: f32 = -2.121_944_4e-4;
 /// The graph with every composed operator replaced.
 #[must_use]
 pub fn expand(graph: &Graph) -> Graph {
-    let mut out = Graph::new();
+    let mut out = Graph::new(graph.operand_bits());
     let mut map: Vec<Value> = Vec::new();
     for (_, node) in graph.nodes() {
         let inputs: Vec<Value> = node.inputs.iter().map(|v| map[v.index()]).collect();
@@ -124,7 +124,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     fn apply(op: fn(&mut Graph, Value) -> Value, xs: &[f32]) -> Vec<f32> {
-        let mut g = Graph::new();
+        let mut g = Graph::new(20);
         let x = g.input("x", &[xs.len()], Element::F32);
         let y = op(&mut g, x);
         g.output("y", y);

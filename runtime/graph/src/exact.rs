@@ -9,9 +9,10 @@
 /// Significant bits of an f64.
 const F64_BITS: u32 = 53;
 
-/// Most bits that an operand of a product keeps. Below the 22 that the rule would allow for small
-/// K, so that all contractions of up to 2,048 terms share one snapped copy of each operand.
-pub const PRODUCT_BITS_MAX: u32 = 20;
+/// Widths that a spec may give the operands of its products. Wider ones would no longer fit the
+/// shortest contractions; 20 lets all contractions of up to 2,048 terms share one snapped copy of
+/// each operand.
+pub const OPERAND_BITS: std::ops::RangeInclusive<u32> = 8..=22;
 
 /// Bits that a term of a plain sum keeps.
 pub const SUM_BITS: u32 = 23;
@@ -28,15 +29,15 @@ fn ceil_log2(k: usize) -> u32 {
 }
 
 /// Bits that each operand of a contraction over `terms` keeps: the largest b with
-/// `2(b + 1) + ⌈log2 terms⌉ ≤ 53`, at most [`PRODUCT_BITS_MAX`].
+/// `2(b + 1) + ⌈log2 terms⌉ ≤ 53`, at most `widest`, which is the spec's operand width.
 ///
 /// # Panics
 /// When `terms` is 0 or over [`PRODUCT_TERMS_MAX`]: our bug, since shapes come from validated
 /// specs.
 #[must_use]
-pub fn product_bits(terms: usize) -> u32 {
+pub fn product_bits(terms: usize, widest: u32) -> u32 {
     assert!((1..=PRODUCT_TERMS_MAX).contains(&terms), "no exact contraction over {terms} terms");
-    PRODUCT_BITS_MAX.min((F64_BITS - ceil_log2(terms)) / 2 - 1)
+    widest.min((F64_BITS - ceil_log2(terms)) / 2 - 1)
 }
 
 /// The factor `2^(24−b)` that turns max|x| into the snapping constant C.
@@ -53,10 +54,13 @@ mod tests {
     fn the_widest_sum_fits_an_f64() {
         for log2 in 0..=27 {
             let terms = 1usize << log2;
-            assert!(2 * (product_bits(terms) + 1) + log2 <= F64_BITS, "K = 2^{log2}");
+            for widest in OPERAND_BITS {
+                assert!(2 * (product_bits(terms, widest) + 1) + log2 <= F64_BITS, "K = 2^{log2}");
+            }
         }
-        assert_eq!(product_bits(2048), PRODUCT_BITS_MAX);
-        assert_eq!(product_bits(2049), 19);
+        assert_eq!(product_bits(2048, 20), 20);
+        assert_eq!(product_bits(2049, 20), 19);
+        assert_eq!(product_bits(128, 22), 22);
         assert!(SUM_BITS + 1 + ceil_log2(SUM_TERMS_MAX) <= F64_BITS);
     }
 }

@@ -118,7 +118,7 @@ fn evaluate(node: &Node, x: &[&Tensor], mode: Arithmetic) -> Vec<f64> {
                 .map(|row| row.iter().copied().fold(f64::NEG_INFINITY, f64::max))
                 .collect()
         }
-        Op::MatMul { ta, tb, scales } => matmul(x[0], x[1], *ta, *tb, *scales, mode),
+        Op::MatMul { ta, tb, scales, bits } => matmul(x[0], x[1], (*ta, *tb), *scales, *bits, mode),
         Op::ReduceSum { axes, scales } => reduce_sum(x[0], axes, *scales, mode),
         Op::ScatterAdd => scatter_add(x[0], x[1], &node.shape, mode),
         Op::Input(_) | Op::Exp | Op::Sigmoid | Op::Softmax(_) => {
@@ -190,14 +190,13 @@ fn scatter_add(rows: &Tensor, ids: &Tensor, shape: &[usize], mode: Arithmetic) -
 fn matmul(
     a: &Tensor,
     b: &Tensor,
-    ta: bool,
-    tb: bool,
+    (ta, tb): (bool, bool),
     scales: Scales,
+    bits: u32,
     mode: Arithmetic,
 ) -> Vec<f64> {
     let (lead, m, k) = matrix(&a.shape, ta);
     let (_, _, n) = matrix(&b.shape, tb);
-    let bits = exact::product_bits(k);
     // The contracted dimension is the last of an untransposed a and the one before of an
     // untransposed b.
     let rank = a.shape.len();

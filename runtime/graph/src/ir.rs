@@ -101,6 +101,8 @@ pub enum Op {
         tb: bool,
         /// Snapping scales.
         scales: Scales,
+        /// Bits that the operands keep.
+        bits: u32,
     },
     /// Exact sum over dimensions, kept as size 1.
     ReduceSum {
@@ -133,18 +135,29 @@ pub struct Node {
 }
 
 /// A graph under construction or finished.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Graph {
+    operand_bits: u32,
     nodes: Vec<Node>,
     known: BTreeMap<Node, Value>,
     outputs: Vec<(String, Value)>,
 }
 
 impl Graph {
-    /// An empty graph.
+    /// An empty graph, whose products keep at most `operand_bits` of each operand.
+    ///
+    /// # Panics
+    /// When the width is not one of [`exact::OPERAND_BITS`]: specs are validated.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(operand_bits: u32) -> Self {
+        assert!(exact::OPERAND_BITS.contains(&operand_bits), "operands of {operand_bits} bits");
+        Self { operand_bits, nodes: vec![], known: BTreeMap::new(), outputs: vec![] }
+    }
+
+    /// Most bits that an operand of a product keeps.
+    #[must_use]
+    pub fn operand_bits(&self) -> u32 {
+        self.operand_bits
     }
 
     /// Every node with its value, operands first.
@@ -377,9 +390,9 @@ impl Graph {
         let (lead_a, m, ka) = matrix(sa, ta);
         let (lead_b, kb, n) = matrix(sb, tb);
         assert!(lead_a == lead_b && ka == kb, "matmul of {sa:?} (t {ta}) and {sb:?} (t {tb})");
-        let _ = exact::product_bits(ka);
+        let bits = exact::product_bits(ka, self.operand_bits);
         let shape = [lead_a, &[m, n]].concat();
-        self.push(Op::MatMul { ta, tb, scales }, vec![a, b], shape, Element::F32)
+        self.push(Op::MatMul { ta, tb, scales, bits }, vec![a, b], shape, Element::F32)
     }
 
     /// Exact sum over `axes` (ascending), kept as size 1.

@@ -24,7 +24,7 @@ const TERMS: usize = 2048;
 /// The graph, expanded.
 #[must_use]
 pub fn graph() -> Graph {
-    let mut g = Graph::new();
+    let mut g = Graph::new(20);
     elementwise(&mut g);
     movement(&mut g);
     for scales in [Scales::Tensor, Scales::Slice] {

@@ -60,7 +60,7 @@ fn weight_inputs(g: &mut Graph, parameters: &[Parameter]) -> BTreeMap<String, Va
 /// batch.
 #[must_use]
 pub fn scoring(shape: &LlamaShape, batch: BatchShape) -> Graph {
-    let mut g = Graph::new();
+    let mut g = Graph::new(20);
     let (ids, targets) = batch_inputs(&mut g, batch);
     let weights = weight_inputs(&mut g, &llama::parameters(shape));
     let logits = llama::forward(&mut g, shape, &weights, ids, batch, Scales::Slice);
@@ -76,7 +76,7 @@ pub fn scoring(shape: &LlamaShape, batch: BatchShape) -> Graph {
 /// the next value of every state tensor.
 #[must_use]
 pub fn training(shape: &LlamaShape, batch: BatchShape, adam: &AdamW) -> Graph {
-    let mut g = Graph::new();
+    let mut g = Graph::new(20);
     let parameters = llama::parameters(shape);
     let gradients = gradients(&mut g, shape, &parameters, batch);
     let factor = optim::clip_factor(&mut g, &gradients, adam.clip_norm);
@@ -182,7 +182,7 @@ mod tests {
         let shape = tiny(tied_head);
         let batch = BatchShape { rows: 2.try_into().unwrap(), positions: 5.try_into().unwrap() };
         let parameters = llama::parameters(&shape);
-        let mut g = Graph::new();
+        let mut g = Graph::new(20);
         for (parameter, gradient) in
             parameters.iter().zip(gradients(&mut g, &shape, &parameters, batch))
         {

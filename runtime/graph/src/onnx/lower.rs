@@ -118,7 +118,9 @@ impl Lowering<'_> {
                 let raw = data.iter().flat_map(|i| i.to_le_bytes()).collect();
                 return self.initializer(result, data_type::INT64, &node.shape, raw);
             }
-            Op::MatMul { ta, tb, scales } => return self.matmul(&result, node, *ta, *tb, *scales),
+            Op::MatMul { ta, tb, scales, bits } => {
+                return self.matmul(&result, node, (*ta, *tb), *scales, *bits);
+            }
             Op::ReduceSum { axes, scales } => return self.reduce_sum(&result, node, axes, *scales),
             Op::ScatterAdd => return self.scatter_add(&result, node),
             Op::Add => ("Add", None, vec![]),
@@ -183,13 +185,18 @@ impl Lowering<'_> {
         self.emit("Cast", &[wide], result, vec![integer("to", i64::from(data_type::FLOAT))]);
     }
 
-    fn matmul(&mut self, result: &str, node: &Node, ta: bool, tb: bool, scales: Scales) {
+    fn matmul(
+        &mut self,
+        result: &str,
+        node: &Node,
+        (ta, tb): (bool, bool),
+        scales: Scales,
+        bits: u32,
+    ) {
         let (a, b) = (node.inputs[0], node.inputs[1]);
         let shape = self.graph.shape(a);
         let rank = shape.len();
         let (row, column) = (rank - 2, rank - 1);
-        let terms = if ta { shape[row] } else { shape[column] };
-        let bits = exact::product_bits(terms);
         let wide_a = self.snap(a, bits, &[if ta { row } else { column }], scales);
         let wide_b = self.snap(b, bits, &[if tb { column } else { row }], scales);
         let product = format!("{result}.wide");

@@ -122,6 +122,7 @@ impl Stage {
             Progress::Trained { steps, total, tokens } => {
                 ("training", steps, total, "steps", Some(tokens))
             }
+            Progress::Featured { rows, total } => ("frozen layers", rows, total, "rows", None),
             Progress::Scored { candidates, total } => {
                 ("scoring", candidates, total, "candidates", None)
             }

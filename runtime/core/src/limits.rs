@@ -45,3 +45,8 @@ pub const PARAMETER_ELEMENTS_MAX: u64 = 1 << 29;
 
 /// Tokens of one training row or one benchmark candidate with its prompt.
 pub const SEQUENCE_TOKENS_MAX: u32 = 8_192;
+
+/// Bits that a spec may let the operands of its products keep. Wider ones would not fit an f64 even
+/// for short contractions; 20 lets all contractions of up to 2,048 terms share one snapped copy of
+/// each operand; up to 14 fit 16-bit integers.
+pub const OPERAND_BITS: std::ops::RangeInclusive<u32> = 8..=22;

@@ -27,6 +27,8 @@ pub struct BatchShape {
     /// Positions of each row. A row has at most one token more, since its last one is only
     /// predicted.
     pub positions: NonZeroU32,
+    /// Slots of each row for the positions whose next token is learned.
+    pub output_tokens: NonZeroU32,
 }
 
 impl BatchShape {
@@ -35,46 +37,68 @@ impl BatchShape {
     pub fn tokens(self) -> usize {
         (self.rows.get() as usize).saturating_mul(self.positions.get() as usize)
     }
+
+    /// rows × output tokens.
+    #[must_use]
+    pub fn slots(self) -> usize {
+        (self.rows.get() as usize).saturating_mul(self.output_tokens.get() as usize)
+    }
 }
 
-/// A batch as fed to the engine: `rows × positions`, row-major, right-padded with token 0.
+/// A batch as fed to the engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Batch {
-    /// Shape of the three vectors.
+    /// Sizes of the four vectors below.
     pub shape: BatchShape,
-    /// Input ids.
+    /// Which rows these are, by their index in the plan; fewer than `shape.rows` in the last batch
+    /// of a pass.
+    pub members: Vec<u32>,
+    /// Input ids: `rows × positions`, row-major, right-padded with token 0.
     pub ids: Vec<u32>,
-    /// The id that follows each position; 0 where nothing is learned.
+    /// The position, counted through the whole batch, that each slot is about: `rows ×
+    /// output_tokens`, row-major; a row's first position where a slot is empty.
+    pub at: Vec<u32>,
+    /// The id that follows each slot's position; 0 where a slot is empty.
     pub targets: Vec<u32>,
-    /// Whether the target is an output token.
+    /// Whether a slot is used.
     pub learned: Vec<bool>,
 }
 
 impl Batch {
-    /// Packs rows that fit the shape; rows beyond `shape.rows` and tokens beyond the positions are
-    /// our bug and are left out.
+    /// Packs those of `rows` that `members` names. Members beyond `shape.rows` or the rows, tokens
+    /// beyond the positions and outputs beyond the slots are our bug and are left out.
     #[must_use]
-    pub fn pack(rows: &[&TokenRow], shape: BatchShape) -> Self {
-        let positions = shape.positions.get() as usize;
-        let empty = Self {
+    pub fn pack(rows: &[TokenRow], members: &[u32], shape: BatchShape) -> Self {
+        let (positions, slots) = (shape.positions.get(), shape.output_tokens.get() as usize);
+        let first_positions = (0..shape.rows.get()).map(|row| row.saturating_mul(positions));
+        let mut batch = Self {
             shape,
+            members: members.to_vec(),
             ids: vec![0; shape.tokens()],
-            targets: vec![0; shape.tokens()],
-            learned: vec![false; shape.tokens()],
+            at: first_positions.flat_map(|first| vec![first; slots]).collect(),
+            targets: vec![0; shape.slots()],
+            learned: vec![false; shape.slots()],
         };
-        let mut batch = empty;
-        let slots = batch
+        let parts = batch
             .ids
-            .chunks_mut(positions)
-            .zip(batch.targets.chunks_mut(positions))
-            .zip(batch.learned.chunks_mut(positions));
-        for (row, ((ids, targets), learned)) in rows.iter().zip(slots) {
-            for (at, pair) in row.ids.windows(2).take(positions).enumerate() {
-                ids[at] = pair[0];
-                if at.saturating_add(1) >= row.prompt_tokens as usize {
-                    targets[at] = pair[1];
-                    learned[at] = true;
-                }
+            .chunks_mut(positions as usize)
+            .zip(batch.at.chunks_mut(slots))
+            .zip(batch.targets.chunks_mut(slots))
+            .zip(batch.learned.chunks_mut(slots));
+        let rows = members.iter().filter_map(|row| rows.get(*row as usize));
+        for (row, (((ids, at), targets), learned)) in rows.zip(parts) {
+            let prompt = row.prompt_tokens as usize;
+            // The last token is only predicted.
+            let shown = row.ids.len().saturating_sub(1);
+            for (id, given) in ids.iter_mut().zip(row.ids.iter().take(shown)) {
+                *id = *given;
+            }
+            let outputs = row.ids.iter().skip(prompt);
+            for (slot, target) in outputs.enumerate().take(slots) {
+                let before = prompt.saturating_add(slot).saturating_sub(1);
+                at[slot] = at[slot].saturating_add(u32::try_from(before).unwrap_or(u32::MAX));
+                targets[slot] = *target;
+                learned[slot] = true;
             }
         }
         batch
@@ -131,8 +155,13 @@ impl TokenPlan {
     #[must_use]
     pub fn batch(&self, step: StepIndex) -> Option<Batch> {
         let members = self.steps.get(step.0 as usize)?;
-        let rows: Vec<_> = members.iter().filter_map(|row| self.rows.get(*row as usize)).collect();
-        Some(Batch::pack(&rows, self.shape))
+        Some(Batch::pack(&self.rows, members, self.shape))
+    }
+
+    /// Every row, in the order of the submission.
+    #[must_use]
+    pub fn rows(&self) -> &[TokenRow] {
+        &self.rows
     }
 
     /// Byte format: tag `dataforge/token-plan/v1` over the canonical encoding of shape, rows and
@@ -148,16 +177,19 @@ mod tests {
     use super::*;
 
     fn shape(rows: u32, positions: u32) -> BatchShape {
-        BatchShape { rows: rows.try_into().unwrap(), positions: positions.try_into().unwrap() }
+        let [rows, positions, output_tokens] =
+            [rows, positions, positions.min(3)].map(|n| n.try_into().unwrap());
+        BatchShape { rows, positions, output_tokens }
     }
 
     #[test]
     fn learns_output_tokens_only() {
         let row = TokenRow { ids: vec![5, 6, 7, 8], prompt_tokens: 2 };
-        let batch = Batch::pack(&[&row], shape(2, 4));
+        let batch = Batch::pack(&[row], &[0], shape(2, 4));
         assert_eq!(batch.ids, [5, 6, 7, 0, 0, 0, 0, 0]);
-        assert_eq!(batch.targets, [0, 7, 8, 0, 0, 0, 0, 0]);
-        assert_eq!(batch.learned, [false, true, true, false, false, false, false, false]);
+        assert_eq!(batch.at, [1, 2, 0, 4, 4, 4]);
+        assert_eq!(batch.targets, [7, 8, 0, 0, 0, 0]);
+        assert_eq!(batch.learned, [true, true, false, false, false, false]);
         assert_eq!(batch.learned_tokens(), 2);
     }
 

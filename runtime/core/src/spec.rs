@@ -7,8 +7,8 @@
 use crate::codec;
 use crate::hash::{BenchmarkRoot, FileDigest, SpecId, tagged};
 use crate::limits::{
-    BATCH_TOKENS_MAX, CANDIDATES_MAX, PARAMETER_ELEMENTS_MAX, SEQUENCE_TOKENS_MAX, SPEC_BYTES_MAX,
-    STEPS_MAX,
+    BATCH_TOKENS_MAX, CANDIDATES_MAX, OPERAND_BITS, PARAMETER_ELEMENTS_MAX, SEQUENCE_TOKENS_MAX,
+    SPEC_BYTES_MAX, STEPS_MAX,
 };
 use crate::plan::BatchShape;
 use crate::units::{Bytes, Fuel, Micro, MicroNats};
@@ -109,10 +109,14 @@ pub struct Model {
     pub weights: String,
     /// Artifact with the Hugging Face `tokenizer.json`.
     pub tokenizer: String,
+    /// Text put before a row's input.
+    pub before_input: String,
     /// Text that follows a row's input before the output begins.
     pub after_input: String,
     /// Text put before an output; belongs to what is learned.
     pub before_output: String,
+    /// Text put after an output; belongs to what is learned.
+    pub after_output: String,
     /// Architecture.
     pub llama: LlamaShape,
 }
@@ -143,16 +147,44 @@ pub struct LlamaShape {
     pub tied_head: bool,
 }
 
+/// Which parameters fine-tuning moves. The others are frozen: the output of the blocks before the
+/// first trained one is a function of the pinned weights and the row alone, and is computed once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", tag = "kind")]
+pub enum Method {
+    /// Every parameter.
+    Full,
+    /// Every parameter of the last blocks, and the final norm.
+    LastLayers {
+        /// How many blocks.
+        layers: NonZeroU32,
+    },
+    /// Low-rank adapters on every projection of the last blocks (Hu et al. 2021, section 4.1): A is
+    /// random by the epoch seed, B starts as 0.
+    Lora {
+        /// How many blocks.
+        layers: NonZeroU32,
+        /// Inner width of an adapter.
+        rank: NonZeroU32,
+        /// What an adapter's output is multiplied by: the paper's α / r.
+        scale_micro: Micro,
+    },
+}
+
 /// Fine-tuning: AdamW with linear warm-up and linear decay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
+    /// What is trained.
+    pub method: Method,
     /// Passes over the rows.
     pub epochs: NonZeroU32,
     /// Rows per step.
     pub batch_rows: NonZeroU32,
     /// Positions per row; a row has at most one token more.
     pub positions: NonZeroU32,
+    /// Most tokens of an output: logits are computed for these positions only.
+    pub output_tokens: NonZeroU32,
     /// Peak learning rate.
     pub learning_rate_micro: Micro,
     /// Share of the steps that warm up.
@@ -177,13 +209,26 @@ impl Recipe {
     /// The shape of every training batch.
     #[must_use]
     pub fn batch_shape(&self) -> BatchShape {
-        BatchShape { rows: self.batch_rows, positions: self.positions }
+        BatchShape {
+            rows: self.batch_rows,
+            positions: self.positions,
+            output_tokens: self.output_tokens,
+        }
     }
 }
 
 /// How arithmetic is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(deny_unknown_fields)]
+pub struct Numerics {
+    /// The semantics of every operator.
+    pub profile: NumericProfile,
+    /// Bits that the operands of a product keep, 8 to 22: fewer are faster, more are finer.
+    pub operand_bits: u32,
+}
+
+/// Semantics of the operators. A published profile never changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum NumericProfile {
     /// Exact sums over snapped operands: the same bits everywhere.
@@ -244,8 +289,8 @@ pub struct Spec {
     pub title: String,
     /// Subject.
     pub domain: Domain,
-    /// Numeric profile.
-    pub numerics: NumericProfile,
+    /// Arithmetic.
+    pub numerics: Numerics,
     /// Row rules.
     pub rows: RowRules,
     /// Kernels.
@@ -290,9 +335,20 @@ impl Spec {
         let batch = product(t.batch_rows.get(), t.positions.get());
         let widest = m.vocabulary.max(m.hidden).max(m.width);
         let largest = product(m.width.get(), widest.get());
+        let one = NonZeroU32::MIN;
+        let (tuned, rank) = match t.method {
+            Method::Full => (one, one),
+            Method::LastLayers { layers } => (layers, one),
+            Method::Lora { layers, rank, .. } => (layers, rank),
+        };
         let checks = [
             ("format", self.format == SPEC_FORMAT, "this program reads format 1"),
             ("name", is_name(&self.name), "lower-case letters, digits and dashes, at most 64"),
+            (
+                "numerics.operand_bits",
+                OPERAND_BITS.contains(&self.numerics.operand_bits),
+                "8 to 22",
+            ),
             ("rows.schema", is_file_name(&self.rows.schema), "a plain file name"),
             ("kernels.schema", is_file_name(&self.kernels.schema), "a plain file name"),
             ("kernels.tokenizer", is_file_name(&self.kernels.tokenizer), "a plain file name"),
@@ -302,6 +358,9 @@ impl Spec {
             ("model.llama.kv_heads", divides(m.kv_heads, m.heads), "does not divide the heads"),
             ("training.positions", t.positions <= m.context, "more than the model's context"),
             ("training.positions", t.positions.get() <= SEQUENCE_TOKENS_MAX, "over the limit"),
+            ("training.output_tokens", t.output_tokens <= t.positions, "more than the positions"),
+            ("training.method", tuned <= m.layers, "more layers than the model has"),
+            ("training.method", rank <= m.width, "a rank over the model's width"),
             ("training.epochs", steps <= u64::from(STEPS_MAX), "more steps than the limit"),
             ("training.batch_rows", batch <= BATCH_TOKENS_MAX, "more tokens than the limit"),
             ("model.llama.width", largest <= PARAMETER_ELEMENTS_MAX, "a parameter over the limit"),

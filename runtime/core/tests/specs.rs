@@ -34,7 +34,8 @@ fn unknown_and_missing_keys_are_refused() {
     refused("domain", "", "domain");
     refused("field_bytes_max", "", "field_bytes_max");
     refused("domain", r#"domain = "weather""#, "weather");
-    refused("numerics", r#"numerics = "fast""#, "fast");
+    refused("profile", r#"profile = "fast""#, "fast");
+    refused("method", r#"method = { kind = "luck" }"#, "luck");
     refused("rule", r#"rule = "luck""#, "luck");
 }
 
@@ -52,6 +53,13 @@ fn ranges_hold() {
     refused("format", "format = 2", "format");
     refused("count_max", "count_max = 99", "rows.count_max");
     refused("positions", "positions = 129", "training.positions");
+    refused("operand_bits", "operand_bits = 7", "numerics.operand_bits");
+    refused("operand_bits", "operand_bits = 23", "numerics.operand_bits");
+    refused("output_tokens", "output_tokens = 41", "training.output_tokens");
+    let last = r#"method = { kind = "last-layers", layers = 5 }"#;
+    refused("method", last, "more layers than the model has");
+    let lora = r#"method = { kind = "lora", layers = 4, rank = 129, scale_micro = 1 }"#;
+    refused("method", lora, "a rank over the model's width");
     refused("epochs", "epochs = 4_001", "training.epochs");
     refused("batch_rows", "batch_rows = 26_215", "training.batch_rows");
     refused("vocabulary", "vocabulary = 4_194_305", "model.llama.width");

@@ -1,7 +1,8 @@
 //! Runs graphs in ONNX Runtime: the only crate that names `ort`.
 //!
 //! [`Runtime`] loads the shared library and refuses one that fails the known-answer test;
-//! [`Trainer`] takes training steps and commits to state; [`Scorer`] gives log-probabilities.
+//! [`trunk()`] runs the frozen blocks of a model, [`Trainer`] takes training steps and commits to
+//! state, [`Scorer`] gives log-probabilities.
 //! Everything that leaves this crate is an integer or a digest, but for a [`StepCase`], which other
 //! engines check. It reads no files but the library, and knows no spec, dataset or proof.
 
@@ -12,6 +13,7 @@ mod score;
 mod session;
 mod state;
 mod train;
+mod trunk;
 mod version;
 
 pub use error::EngineError;
@@ -20,3 +22,4 @@ pub use runtime::{KnownAnswer, Options, Runtime};
 pub use score::{Score, Scorer, Watch};
 pub use state::{Weights, WeightsError};
 pub use train::{StepCase, StepResult, Trainer};
+pub use trunk::{Features, trunk};

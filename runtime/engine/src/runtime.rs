@@ -106,7 +106,7 @@ impl Runtime {
     /// [`EngineError::Onnx`] when the library cannot run it at all.
     pub fn known_answer(&self) -> Result<KnownAnswer, EngineError> {
         let graph = known_answer::graph();
-        let mut program = Program::compile(self, &graph)?;
+        let mut program = Program::compile(self, &graph, &[])?;
         let mut feed = Feed::default();
         for (name, tensor) in known_answer::inputs() {
             if matches!(name.as_str(), "ids" | "column") {

@@ -5,11 +5,11 @@ use crate::fixed;
 use crate::runtime::Runtime;
 use crate::session::Program;
 use crate::state::{StateTensor, Weights};
-use crate::train::{Trainer, batch_feed};
+use crate::train::batch_feed;
+use crate::trunk::Features;
 use dataforge_core::plan::{Batch, BatchShape, TokenRow};
-use dataforge_core::spec::LlamaShape;
 use dataforge_core::units::MicroNats;
-use dataforge_graph::llama::Parameter;
+use dataforge_graph::llama::{Parameter, Tuning};
 use dataforge_graph::step::scoring;
 
 /// Told how many rows are scored; answers whether to go on.
@@ -30,6 +30,7 @@ pub enum Score {
 /// batch.
 pub struct Scorer {
     program: Program,
+    tuning: Tuning,
     batch: BatchShape,
 }
 
@@ -38,61 +39,48 @@ impl Scorer {
     ///
     /// # Errors
     /// [`EngineError`] when the library refuses the graph.
-    pub fn new(
+    pub fn new(runtime: &Runtime, tuning: Tuning, batch: BatchShape) -> Result<Self, EngineError> {
+        let fixed = [tuning.frozen(), tuning.trained()].concat();
+        let program = Program::compile(runtime, &scoring(&tuning, batch), &fixed)?;
+        Ok(Self { program, tuning, batch })
+    }
+
+    /// Takes the frozen parameters from `weights`, and the trained ones as given.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the library fails.
+    pub fn bind(
+        &mut self,
         runtime: &Runtime,
-        shape: &LlamaShape,
-        batch: BatchShape,
-    ) -> Result<Self, EngineError> {
-        Ok(Self { program: Program::compile(runtime, &scoring(shape, batch))?, batch })
-    }
-
-    /// Scores rows with untrained weights.
-    ///
-    /// # Errors
-    /// [`EngineError`] when the library fails.
-    pub fn score_weights(
-        &mut self,
         weights: &Weights,
-        rows: &[TokenRow],
-        watch: Watch<'_>,
-    ) -> Result<Score, EngineError> {
-        self.score(weights.tensors(), rows, watch)
+        trained: Vec<(Parameter, Vec<f32>)>,
+    ) -> Result<(), EngineError> {
+        let mut fixed = weights.load(&self.tuning.frozen())?;
+        for (parameter, data) in trained {
+            fixed.push(StateTensor::new(parameter.name, &parameter.shape, data)?);
+        }
+        self.program.bind(runtime, fixed)
     }
 
-    /// Scores rows with a trainer's present parameters.
+    /// Scores rows in the bound state. `features` are the trunk's output for these rows, where
+    /// there is a trunk.
     ///
     /// # Errors
     /// [`EngineError`] when the library fails.
-    pub fn score_trained(
+    pub fn score(
         &mut self,
-        trainer: &Trainer,
         rows: &[TokenRow],
+        features: Option<&Features>,
         watch: Watch<'_>,
     ) -> Result<Score, EngineError> {
-        self.score(&trainer.weights()?, rows, watch)
-    }
-
-    fn score(
-        &mut self,
-        weights: &[(Parameter, Vec<f32>)],
-        rows: &[TokenRow],
-        watch: Watch<'_>,
-    ) -> Result<Score, EngineError> {
-        let mut state = Vec::new();
-        for (parameter, data) in weights {
-            state.push(StateTensor::new(parameter.name.clone(), &parameter.shape, data.clone())?);
-        }
         let mut scores = Vec::with_capacity(rows.len());
-        for chunk in rows.chunks(self.batch.rows.get() as usize) {
-            let batch = Batch::pack(&chunk.iter().collect::<Vec<_>>(), self.batch);
-            let mut feed = batch_feed(&batch)?;
-            for tensor in &state {
-                feed.borrowed(&tensor.name, &tensor.value);
-            }
-            let outputs = self.program.run(feed)?;
+        let members: Vec<u32> = (0..rows.len() as u32).collect();
+        for members in members.chunks(self.batch.rows.get() as usize) {
+            let batch = Batch::pack(rows, members, self.batch);
+            let outputs = self.program.run(batch_feed(&batch, features)?)?;
             let sums = row_sums(&batch, outputs.floats("target")?, outputs.floats("normaliser")?);
             let Some(sums) = sums else { return Ok(Score::NotFinite) };
-            scores.extend(sums.into_iter().take(chunk.len()));
+            scores.extend(sums.into_iter().take(members.len()));
             if !watch(scores.len()) {
                 return Ok(Score::Stopped);
             }
@@ -101,13 +89,13 @@ impl Scorer {
     }
 }
 
-/// Per row, the summed log-probability of its learned positions; `None` when one is not finite.
+/// Per row, the summed log-probability of its learned slots; `None` when one is not finite.
 fn row_sums(batch: &Batch, targets: &[f32], normalisers: &[f32]) -> Option<Vec<MicroNats>> {
-    let positions = batch.shape.positions.get() as usize;
+    let slots = batch.shape.output_tokens.get() as usize;
     let tokens: Vec<_> = targets.iter().zip(normalisers).zip(&batch.learned).collect();
     let learned = |row: &[((&f32, &f32), &bool)]| {
         let learned = row.iter().filter(|(_, learned)| **learned);
         learned.map(|((t, n), _)| fixed::log_probability(**t, **n)).sum::<Option<i128>>()
     };
-    tokens.chunks(positions).map(|row| Some(fixed::micro(learned(row)?, 1))).collect()
+    tokens.chunks(slots).map(|row| Some(fixed::micro(learned(row)?, 1))).collect()
 }

@@ -1,10 +1,14 @@
 //! One graph compiled for ONNX Runtime, its inputs by name and its outputs by name.
 //!
 //! Outputs can be fed to the next run without a copy: that is how state stays in place between
-//! steps.
+//! steps. Inputs that stay the same over many runs are bound: what depends on them alone is
+//! computed once.
 
 use crate::error::EngineError;
 use crate::runtime::Runtime;
+use crate::state::StateTensor;
+use dataforge_graph::llama::Parameter;
+use dataforge_graph::onnx::Split;
 use dataforge_graph::onnx::proto::{TensorProto, data_type};
 use dataforge_graph::{Graph, onnx};
 use ort::session::builder::GraphOptimizationLevel;
@@ -15,29 +19,77 @@ use std::collections::BTreeMap;
 
 /// A compiled graph.
 pub(crate) struct Program {
-    session: Session,
+    /// Takes the bound values and what each run feeds.
+    body: Session,
+    /// From the fixed inputs to what of them the body takes, encoded.
+    prologue: Option<Vec<u8>>,
+    bound: Vec<(String, DynValue)>,
 }
 
 impl Program {
-    /// Lowers and loads an expanded graph. Graph optimisation is off: the profile forbids
-    /// re-association, and no optimisation is worth trusting one to know that.
-    pub(crate) fn compile(runtime: &Runtime, graph: &Graph) -> Result<Self, EngineError> {
-        let model = onnx::lower(graph).encode_to_vec();
-        let mut builder = Session::builder(runtime.environment())?
-            .with_optimization_level(GraphOptimizationLevel::Disable)
-            .map_err(ort::Error::from)?
-            .with_intra_threads(runtime.options().threads)
-            .map_err(ort::Error::from)?;
-        Ok(Self { session: builder.commit_from_memory(&model)? })
+    /// Lowers and loads an expanded graph, whose inputs named in `fixed` will be bound.
+    pub(crate) fn compile(
+        runtime: &Runtime,
+        graph: &Graph,
+        fixed: &[Parameter],
+    ) -> Result<Self, EngineError> {
+        let fixed = fixed.iter().map(|parameter| parameter.name.clone()).collect();
+        let Split { prologue, body } = onnx::hoist(&onnx::lower(graph), &fixed);
+        let body = session(runtime, &body.encode_to_vec(), true)?;
+        Ok(Self { body, prologue: prologue.map(|model| model.encode_to_vec()), bound: vec![] })
+    }
+
+    /// Gives the fixed inputs their values, in place of earlier ones.
+    pub(crate) fn bind(
+        &mut self,
+        runtime: &Runtime,
+        fixed: Vec<StateTensor>,
+    ) -> Result<(), EngineError> {
+        // Values as large as a whole model: none of the old ones may stay beside the new.
+        self.bound.clear();
+        let takes =
+            |session: &Session, name: &str| session.inputs().iter().any(|i| i.name() == name);
+        if let Some(model) = &self.prologue {
+            let mut prologue = session(runtime, model, false)?;
+            let mut feed = Feed::default();
+            for tensor in fixed.iter().filter(|tensor| takes(&prologue, &tensor.name)) {
+                feed.borrowed(&tensor.name, &tensor.value);
+            }
+            self.bound = run(&mut prologue, feed)?;
+        }
+        let kept = fixed.into_iter().filter(|tensor| takes(&self.body, &tensor.name));
+        self.bound.extend(kept.map(|tensor| (tensor.name, tensor.value)));
+        Ok(())
     }
 
     /// Runs the graph once.
-    pub(crate) fn run(&mut self, feed: Feed<'_>) -> Result<Outputs, EngineError> {
-        let mut results = self.session.run(feed.values)?;
-        let names: Vec<String> = results.keys().map(ToOwned::to_owned).collect();
-        let take = |name: String| results.remove(&name).map(|value| (name, value));
-        Ok(Outputs(names.into_iter().filter_map(take).collect()))
+    pub(crate) fn run<'v>(&'v mut self, mut feed: Feed<'v>) -> Result<Outputs, EngineError> {
+        for (name, value) in &self.bound {
+            feed.borrowed(name, value);
+        }
+        Ok(Outputs(run(&mut self.body, feed)?.into_iter().collect()))
     }
+}
+
+/// Graph optimisation is off: the profile forbids re-association, and no optimisation is worth
+/// trusting one to know that. Without an arena, what a run allocates is given back at its end.
+fn session(runtime: &Runtime, model: &[u8], arena: bool) -> Result<Session, EngineError> {
+    let provider = ort::ep::CPU::default().with_arena_allocator(arena).build();
+    let mut builder = Session::builder(runtime.environment())?
+        .with_optimization_level(GraphOptimizationLevel::Disable)
+        .map_err(ort::Error::from)?
+        .with_intra_threads(runtime.options().threads)
+        .map_err(ort::Error::from)?
+        .with_execution_providers([provider])
+        .map_err(ort::Error::from)?;
+    Ok(builder.commit_from_memory(model)?)
+}
+
+fn run(session: &mut Session, feed: Feed<'_>) -> Result<Vec<(String, DynValue)>, EngineError> {
+    let mut results = session.run(feed.values)?;
+    let names: Vec<String> = results.keys().map(ToOwned::to_owned).collect();
+    let take = |name: String| results.remove(&name).map(|value| (name, value));
+    Ok(names.into_iter().filter_map(take).collect())
 }
 
 /// Inputs of one run.
@@ -99,7 +151,7 @@ impl Outputs {
 }
 
 /// A tensor of f32 or indices in ONNX's own form.
-fn tensor_proto(name: &str, value: &DynValue) -> Result<TensorProto, EngineError> {
+pub(crate) fn tensor_proto(name: &str, value: &DynValue) -> Result<TensorProto, EngineError> {
     let (dims, data_type, raw_data) = if let Ok((dims, data)) = value.try_extract_tensor::<f32>() {
         let raw = data.iter().flat_map(|x| x.to_le_bytes()).collect();
         (dims.to_vec(), data_type::FLOAT, raw)

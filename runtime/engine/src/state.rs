@@ -1,11 +1,12 @@
 //! A model's weights, and the root that commits to weights and moments.
 
 use crate::error::EngineError;
-use dataforge_core::hash::{Digest as _, StateRoot};
+use dataforge_core::hash::{Digest as _, EpochSeed, StateRoot};
 use dataforge_core::merkle;
 use dataforge_core::proof::tensor_hash;
-use dataforge_core::spec::LlamaShape;
-use dataforge_graph::llama::{self, Parameter};
+use dataforge_core::random::SeedStream;
+use dataforge_core::spec::{LlamaShape, Method};
+use dataforge_graph::llama::{self, Parameter, Tuning, is_inner_adapter};
 use ort::value::{DynValue, Tensor};
 use std::collections::BTreeMap;
 
@@ -74,9 +75,55 @@ impl Weights {
         }
     }
 
-    pub(crate) fn tensors(&self) -> &[(Parameter, Vec<f32>)] {
-        &self.tensors
+    /// One parameter's elements.
+    pub(crate) fn get(&self, name: &str) -> Result<&[f32], EngineError> {
+        let found = self.tensors.iter().find(|(parameter, _)| parameter.name == name);
+        let missing = || EngineError::Bug(format!("the weights have no {name:?}"));
+        Ok(&found.ok_or_else(missing)?.1)
     }
+
+    /// The given parameters as tensors of the engine.
+    pub(crate) fn load(&self, parameters: &[Parameter]) -> Result<Vec<StateTensor>, EngineError> {
+        let load =
+            |p: &Parameter| StateTensor::new(p.name.clone(), &p.shape, self.get(&p.name)?.to_vec());
+        parameters.iter().map(load).collect()
+    }
+
+    /// The trained parameters before the first step, in canonical order. Those of an adapter's A are
+    /// uniform in ±1/√in (He et al. 2015, as adapters are commonly initialised), by the seed's
+    /// stream `adapter/` and the parameter's name; those of B are 0.
+    ///
+    /// # Errors
+    /// [`EngineError::Bug`] when the weights are another model's.
+    pub fn initial(
+        &self,
+        tuning: &Tuning,
+        seed: &EpochSeed,
+    ) -> Result<Vec<(Parameter, Vec<f32>)>, EngineError> {
+        let adapters = matches!(tuning.method, Method::Lora { .. });
+        let initial = |parameter: Parameter| {
+            let data = if !adapters {
+                self.get(&parameter.name)?.to_vec()
+            } else if is_inner_adapter(&parameter.name) {
+                random_adapter(&parameter, seed)
+            } else {
+                vec![0.0; parameter.shape.iter().product()]
+            };
+            Ok((parameter, data))
+        };
+        tuning.trained().into_iter().map(initial).collect()
+    }
+}
+
+fn random_adapter(parameter: &Parameter, seed: &EpochSeed) -> Vec<f32> {
+    const STEPS: u32 = 1 << 23;
+    let mut random = SeedStream::new(seed, &format!("adapter/{}", parameter.name));
+    let bound = 1.0 / (parameter.shape[0] as f64).sqrt();
+    let draw = |_| {
+        let unit = random.below(2 * u64::from(STEPS)) as f64 / f64::from(STEPS) - 1.0;
+        (unit * bound) as f32
+    };
+    (0..parameter.shape.iter().product::<usize>()).map(draw).collect()
 }
 
 /// One tensor that lives in the engine.

@@ -3,13 +3,14 @@
 use crate::error::EngineError;
 use crate::fixed::{self, NanoNats};
 use crate::runtime::Runtime;
-use crate::session::{Feed, Outputs, Program};
+use crate::session::{Feed, Outputs, Program, tensor_proto};
 use crate::state::{StateTensor, Weights, all_finite, root};
-use dataforge_core::hash::StateRoot;
+use crate::trunk::Features;
+use dataforge_core::hash::{EpochSeed, StateRoot};
 use dataforge_core::plan::Batch;
-use dataforge_core::spec::{LlamaShape, Recipe};
+use dataforge_core::spec::Recipe;
 use dataforge_core::units::{MicroNats, StepIndex};
-use dataforge_graph::llama::Parameter;
+use dataforge_graph::llama::{Parameter, Tuning};
 use dataforge_graph::onnx::proto::TensorProto;
 use dataforge_graph::optim::{AdamW, StepScalars};
 use dataforge_graph::step::{next_name, state_names, training};
@@ -36,34 +37,48 @@ pub struct StepCase {
 /// A model in training.
 pub struct Trainer {
     program: Program,
+    tuning: Tuning,
     adam: AdamW,
     steps: u32,
     state: Vec<StateTensor>,
 }
 
 impl Trainer {
-    /// Starts from `weights` with zero moments, for a run of `steps` steps.
+    /// Starts from `weights` and, for adapters, `seed`, with zero moments, for a run of `steps`
+    /// steps.
     ///
     /// # Errors
     /// [`EngineError`] when the library refuses the graph.
     pub fn new(
         runtime: &Runtime,
-        shape: &LlamaShape,
+        tuning: Tuning,
         recipe: &Recipe,
         weights: &Weights,
+        seed: &EpochSeed,
         steps: u32,
     ) -> Result<Self, EngineError> {
         let adam = AdamW::from(recipe);
-        let program = Program::compile(runtime, &training(shape, recipe.batch_shape(), &adam))?;
-        Ok(Self { program, adam, steps, state: initial_state(weights)? })
+        let graph = training(&tuning, recipe.batch_shape(), &adam);
+        let frozen = tuning.frozen();
+        let mut program = Program::compile(runtime, &graph, &frozen)?;
+        program.bind(runtime, weights.load(&frozen)?)?;
+        let state = initial_state(weights.initial(&tuning, seed)?)?;
+        Ok(Self { program, tuning, adam, steps, state })
     }
 
-    /// Takes one step.
+    /// Takes one step. `features` are the trunk's output for every row of the plan, where there is a
+    /// trunk.
     ///
     /// # Errors
     /// [`EngineError`] when the library fails.
-    pub fn step(&mut self, step: StepIndex, batch: &Batch) -> Result<StepResult, EngineError> {
-        let feed = step_feed(&self.state, self.adam.scalars(step.0, self.steps), batch)?;
+    pub fn step(
+        &mut self,
+        step: StepIndex,
+        batch: &Batch,
+        features: Option<&Features>,
+    ) -> Result<StepResult, EngineError> {
+        let scalars = self.adam.scalars(step.0, self.steps);
+        let feed = step_feed(&self.state, scalars, batch, features)?;
         let tokens = batch.learned_tokens();
         let mut outputs = self.program.run(feed)?;
         let Some(loss) = batch_loss(batch, &outputs)? else { return Ok(StepResult::Diverged) };
@@ -81,13 +96,24 @@ impl Trainer {
         Ok(StepResult::Stepped(fixed::micro(loss, tokens)))
     }
 
-    /// Runs a step without taking it, and gives every tensor that goes in and comes out.
+    /// Runs a step without taking it, and gives every tensor that goes in and comes out. `weights`
+    /// are those that training started from.
     ///
     /// # Errors
     /// [`EngineError`] when the library fails.
-    pub fn case(&mut self, step: StepIndex, batch: &Batch) -> Result<StepCase, EngineError> {
-        let feed = step_feed(&self.state, self.adam.scalars(step.0, self.steps), batch)?;
-        let inputs = feed.tensors()?;
+    pub fn case(
+        &mut self,
+        step: StepIndex,
+        batch: &Batch,
+        features: Option<&Features>,
+        weights: &Weights,
+    ) -> Result<StepCase, EngineError> {
+        let scalars = self.adam.scalars(step.0, self.steps);
+        let feed = step_feed(&self.state, scalars, batch, features)?;
+        let frozen = weights.load(&self.tuning.frozen())?;
+        let mut inputs = feed.tensors()?;
+        let frozen = frozen.iter().map(|tensor| tensor_proto(&tensor.name, &tensor.value));
+        inputs.extend(frozen.collect::<Result<Vec<_>, _>>()?);
         let outputs = self.program.run(feed)?.tensors()?;
         Ok(StepCase { inputs, outputs })
     }
@@ -100,7 +126,7 @@ impl Trainer {
         root(&self.state)
     }
 
-    /// A copy of the parameters, without the moments.
+    /// A copy of the trained parameters, without the moments.
     ///
     /// # Errors
     /// [`EngineError::Onnx`] when a tensor cannot be read.
@@ -118,13 +144,14 @@ impl Trainer {
 
 /// Parameters with their moments, in the order of state roots: weight, first, second for each
 /// parameter.
-fn initial_state(weights: &Weights) -> Result<Vec<StateTensor>, EngineError> {
+fn initial_state(trained: Vec<(Parameter, Vec<f32>)>) -> Result<Vec<StateTensor>, EngineError> {
     let mut state = Vec::new();
-    for (parameter, data) in weights.tensors() {
-        let [weight, first, second] = state_names(&parameter.name);
-        state.push(StateTensor::new(weight, &parameter.shape, data.clone())?);
-        state.push(StateTensor::new(first, &parameter.shape, vec![0.0; data.len()])?);
-        state.push(StateTensor::new(second, &parameter.shape, vec![0.0; data.len()])?);
+    for (Parameter { name, shape }, data) in trained {
+        let [weight, first, second] = state_names(&name);
+        let zeros = vec![0.0; data.len()];
+        state.push(StateTensor::new(weight, &shape, data)?);
+        state.push(StateTensor::new(first, &shape, zeros.clone())?);
+        state.push(StateTensor::new(second, &shape, zeros)?);
     }
     Ok(state)
 }
@@ -133,12 +160,13 @@ fn step_feed<'s>(
     state: &'s [StateTensor],
     scalars: StepScalars,
     batch: &Batch,
+    features: Option<&Features>,
 ) -> Result<Feed<'s>, EngineError> {
-    let mut feed: Feed<'s> = batch_feed(batch)?;
+    let mut feed: Feed<'s> = batch_feed(batch, features)?;
     let share = 1.0 / batch.learned_tokens().max(1) as f32;
     let weight = |learned: &bool| if *learned { share } else { 0.0 };
     let weights = batch.learned.iter().map(weight).collect();
-    feed.floats("weights", &[batch.shape.tokens(), 1], weights)?;
+    feed.floats("weights", &[batch.shape.slots(), 1], weights)?;
     feed.floats("rate", &[1], vec![scalars.rate])?;
     feed.floats("second", &[1], vec![scalars.second])?;
     feed.floats("keep", &[1], vec![scalars.keep])?;
@@ -148,12 +176,22 @@ fn step_feed<'s>(
     Ok(feed)
 }
 
-pub(crate) fn batch_feed(batch: &Batch) -> Result<Feed<'static>, EngineError> {
+pub(crate) fn batch_feed(
+    batch: &Batch,
+    features: Option<&Features>,
+) -> Result<Feed<'static>, EngineError> {
     let mut feed = Feed::default();
     let wide = |ids: &[u32]| ids.iter().map(|id| i64::from(*id)).collect();
-    let grid = [batch.shape.rows.get() as usize, batch.shape.positions.get() as usize];
-    feed.indices("ids", &grid, wide(&batch.ids))?;
-    feed.indices("targets", &[batch.shape.tokens(), 1], wide(&batch.targets))?;
+    let shape = batch.shape;
+    if let Some(features) = features {
+        let width = features.width();
+        feed.floats("hidden", &[shape.tokens(), width], features.batch(batch)?)?;
+    } else {
+        let grid = [shape.rows.get() as usize, shape.positions.get() as usize];
+        feed.indices("ids", &grid, wide(&batch.ids))?;
+    }
+    feed.indices("at", &[shape.slots()], wide(&batch.at))?;
+    feed.indices("targets", &[shape.slots(), 1], wide(&batch.targets))?;
     Ok(feed)
 }
 

@@ -1,6 +1,7 @@
 //! The one path from a submission's bytes to its score proof.
 
 use crate::error::EvaluateError;
+use crate::features;
 use crate::inspect::{Inspection, Inspector};
 use crate::questions::Questions;
 use crate::train::{self, End};
@@ -13,7 +14,8 @@ use dataforge_core::plan::{BatchShape, TokenPlan};
 use dataforge_core::proof::{Metrics, Outcome, ProofInputs, ScoreProof, Training};
 use dataforge_core::spec::PinnedSpec;
 use dataforge_core::units::StepIndex;
-use dataforge_engine::{Options, Runtime, Score, Scorer, Weights};
+use dataforge_engine::{Features, Options, Runtime, Score, Scorer, Weights};
+use dataforge_graph::llama::Tuning;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -41,6 +43,8 @@ pub struct Timings {
     pub checking: Duration,
     /// Tokenizer kernel.
     pub tokenising: Duration,
+    /// The frozen blocks of the model over the submission's rows.
+    pub trunk: Duration,
     /// Training, state roots included.
     pub training: Duration,
     /// Scoring the benchmark.
@@ -60,6 +64,8 @@ pub struct Evaluator<'w> {
     runtime: Runtime,
     weights: Weights,
     questions: Questions,
+    /// Of the benchmark's candidates, where the model has frozen blocks.
+    features: Option<Features>,
     scorer: Scorer,
     baseline: Metrics,
 }
@@ -76,15 +82,20 @@ impl<'w> Evaluator<'w> {
     ) -> Result<Self, EvaluateError> {
         let inspector = Inspector::load(world, &spec)?;
         let questions = Questions::new(&inspector, &benchmark)?;
-        let model = &spec.spec().model;
+        let (model, recipe) = (&spec.spec().model, &spec.spec().training);
         let weights = reference_weights(world, &spec)?;
         let library = world.engine_library().map_err(EvaluateError::World)?;
         let runtime = Runtime::load(&library, Options { threads: world.threads() })?;
-        let shape = BatchShape { rows: SCORING_ROWS, positions: spec.spec().training.positions };
-        let mut scorer = Scorer::new(&runtime, &model.llama, shape)?;
-        let scores = match scorer
-            .score_weights(&weights, &questions.candidates, &mut |_| !world.cancelled())?
-        {
+        let tuning = Tuning::from(spec.spec());
+        let shape = BatchShape { rows: SCORING_ROWS, ..recipe.batch_shape() };
+        let candidates = &questions.candidates;
+        let features =
+            features::recall_or_compute(world, &runtime, &spec, &weights, candidates, shape)?;
+        let mut scorer = Scorer::new(&runtime, tuning, shape)?;
+        // Any seed: an adapter does nothing before its first step.
+        scorer.bind(&runtime, &weights, weights.initial(&tuning, &EpochSeed([0; 32]))?)?;
+        let mut watch = |_| !world.cancelled();
+        let scores = match scorer.score(candidates, features.as_ref(), &mut watch)? {
             Score::Finite(scores) => scores,
             Score::Stopped => return Err(EvaluateError::Cancelled),
             Score::NotFinite => {
@@ -104,6 +115,7 @@ impl<'w> Evaluator<'w> {
             runtime,
             weights,
             questions,
+            features,
             scorer,
             baseline,
         })
@@ -148,7 +160,7 @@ impl<'w> Evaluator<'w> {
                 let recipe = &self.spec.spec().training;
                 let tokens = accepted.tokens().to_vec();
                 let plan = TokenPlan::new(tokens, recipe.batch_shape(), recipe.epochs, &seed);
-                (self.train_and_score(&plan, &mut timings)?, accepted.fingerprints())
+                (self.train_and_score(&plan, &seed, &mut timings)?, accepted.fingerprints())
             }
         };
         let proof = ScoreProof { inputs, report: report.digest(), outcome };
@@ -158,11 +170,19 @@ impl<'w> Evaluator<'w> {
     fn train_and_score(
         &mut self,
         plan: &TokenPlan,
+        seed: &EpochSeed,
         timings: &mut Timings,
     ) -> Result<Outcome, EvaluateError> {
+        let (world, runtime, weights) = (self.world, &self.runtime, &self.weights);
         let spec = self.spec.spec();
-        let start = self.world.elapsed();
-        let trace = train::run(self.world, &self.runtime, spec, &self.weights, plan)?;
+        let start = world.elapsed();
+        let tuning = Tuning::from(spec);
+        let shape = BatchShape { rows: SCORING_ROWS, ..spec.training.batch_shape() };
+        let features = features::compute(world, runtime, &tuning, weights, plan.rows(), shape)?;
+        timings.trunk = world.elapsed() - start;
+
+        let start = world.elapsed();
+        let trace = train::run(world, runtime, spec, weights, plan, features.as_ref(), seed)?;
         timings.training = self.world.elapsed() - start;
         timings.steps = trace.steps.len() as u32;
         timings.tokens = trace.steps.len() as u64 * spec.training.batch_shape().tokens() as u64;
@@ -178,13 +198,15 @@ impl<'w> Evaluator<'w> {
         };
 
         let start = self.world.elapsed();
+        self.scorer.bind(runtime, weights, trainer.weights()?)?;
+        drop(trainer);
         let total = self.questions.candidates.len() as u32;
-        let world = self.world;
         let mut watch = |candidates: usize| {
             world.progress(Progress::Scored { candidates: candidates as u32, total });
             !world.cancelled()
         };
-        let score = self.scorer.score_trained(&trainer, &self.questions.candidates, &mut watch)?;
+        let (candidates, features) = (&self.questions.candidates, self.features.as_ref());
+        let score = self.scorer.score(candidates, features, &mut watch)?;
         timings.scoring = self.world.elapsed() - start;
         let scores = match score {
             Score::Finite(scores) => scores,

@@ -210,8 +210,8 @@ impl Inspector {
             .iter()
             .flat_map(|(input, output)| {
                 [
-                    format!("{input}{}", model.after_input),
-                    format!("{}{output}", model.before_output),
+                    format!("{}{input}{}", model.before_input, model.after_input),
+                    format!("{}{output}{}", model.before_output, model.after_output),
                 ]
             })
             .collect();
@@ -241,6 +241,10 @@ impl Inspector {
         }
         if count > most {
             return Err(format!("{count} tokens, the spec allows {most}"));
+        }
+        let slots = self.spec.training.output_tokens.get() as usize;
+        if output.len() > slots {
+            return Err(format!("{} output tokens, the spec allows {slots}", output.len()));
         }
         if let Some(id) = prompt.iter().chain(output).find(|id| **id >= vocabulary) {
             return Err(format!("token id {id} is not in the model's vocabulary of {vocabulary}"));

@@ -12,6 +12,7 @@
 pub mod audit;
 mod error;
 mod evaluator;
+mod features;
 mod inspect;
 mod questions;
 mod train;

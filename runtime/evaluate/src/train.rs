@@ -2,12 +2,13 @@
 
 use crate::error::EvaluateError;
 use crate::world::{Progress, World};
-use dataforge_core::hash::StateRoot;
+use dataforge_core::hash::{EpochSeed, StateRoot};
 use dataforge_core::plan::TokenPlan;
 use dataforge_core::proof::StepRecord;
 use dataforge_core::spec::Spec;
 use dataforge_core::units::StepIndex;
-use dataforge_engine::{Runtime, StepResult, Trainer, Weights};
+use dataforge_engine::{Features, Runtime, StepResult, Trainer, Weights};
+use dataforge_graph::llama::Tuning;
 
 /// A finished run: every step's record, and the model in its last state. Built by [`run`] alone.
 pub(crate) struct TrainTrace {
@@ -30,9 +31,12 @@ pub(crate) fn run(
     spec: &Spec,
     weights: &Weights,
     plan: &TokenPlan,
+    features: Option<&Features>,
+    seed: &EpochSeed,
 ) -> Result<TrainTrace, EvaluateError> {
     let total = plan.steps();
-    let mut trainer = Trainer::new(runtime, &spec.model.llama, &spec.training, weights, total)?;
+    let tuning = Tuning::from(spec);
+    let mut trainer = Trainer::new(runtime, tuning, &spec.training, weights, seed, total)?;
     let initial_state = trainer.root()?;
     let mut steps: Vec<StepRecord> = Vec::with_capacity(total as usize);
     let mut root = initial_state;
@@ -41,7 +45,7 @@ pub(crate) fn run(
         if world.cancelled() {
             return Err(EvaluateError::Cancelled);
         }
-        let loss = match trainer.step(index, &batch)? {
+        let loss = match trainer.step(index, &batch, features)? {
             StepResult::Stepped(loss) => loss,
             StepResult::Diverged => {
                 return Ok(TrainTrace { steps, initial_state, end: End::Diverged(index) });

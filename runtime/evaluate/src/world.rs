@@ -1,5 +1,6 @@
 //! Everything an evaluation may ask of its surroundings.
 
+use dataforge_core::hash::FileDigest;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -47,6 +48,13 @@ pub enum Progress {
         /// Tokens fed so far, padding included.
         tokens: u64,
     },
+    /// Rows that have passed through the frozen blocks of the model.
+    Featured {
+        /// So far, were the work spread evenly.
+        rows: u32,
+        /// In all.
+        total: u32,
+    },
     /// Benchmark candidates scored.
     Scored {
         /// So far.
@@ -73,6 +81,13 @@ pub trait World {
 
     /// Threads that one operator may use.
     fn threads(&self) -> usize;
+
+    /// What [`World::keep`] was last given under this key, if it is still there. The pipeline checks
+    /// that the bytes are whole.
+    fn recall(&self, key: &FileDigest) -> Option<Vec<u8>>;
+
+    /// Keeps bytes for later evaluations, if it can: they save time, nothing depends on them.
+    fn keep(&self, key: &FileDigest, bytes: &[u8]);
 
     /// Called often; should return at once.
     fn progress(&self, progress: Progress);

@@ -9,11 +9,6 @@
 /// Significant bits of an f64.
 const F64_BITS: u32 = 53;
 
-/// Widths that a spec may give the operands of its products. Wider ones would no longer fit the
-/// shortest contractions; 20 lets all contractions of up to 2,048 terms share one snapped copy of
-/// each operand.
-pub const OPERAND_BITS: std::ops::RangeInclusive<u32> = 8..=22;
-
 /// Bits that a term of a plain sum keeps.
 pub const SUM_BITS: u32 = 23;
 
@@ -49,6 +44,7 @@ pub fn snap_factor(bits: u32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dataforge_core::limits::OPERAND_BITS;
 
     #[test]
     fn the_widest_sum_fits_an_f64() {

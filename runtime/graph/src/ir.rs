@@ -9,6 +9,7 @@
 //! operands ([`crate::exact`]) rounded once.
 
 use crate::exact;
+use dataforge_core::limits::OPERAND_BITS;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -147,10 +148,10 @@ impl Graph {
     /// An empty graph, whose products keep at most `operand_bits` of each operand.
     ///
     /// # Panics
-    /// When the width is not one of [`exact::OPERAND_BITS`]: specs are validated.
+    /// When the width is not one of [`OPERAND_BITS`]: specs are validated.
     #[must_use]
     pub fn new(operand_bits: u32) -> Self {
-        assert!(exact::OPERAND_BITS.contains(&operand_bits), "operands of {operand_bits} bits");
+        assert!(OPERAND_BITS.contains(&operand_bits), "operands of {operand_bits} bits");
         Self { operand_bits, nodes: vec![], known: BTreeMap::new(), outputs: vec![] }
     }
 

@@ -1,6 +1,8 @@
 //! The llama family: RMSNorm, interleaved rotary positions, grouped-query attention, SwiGLU.
 //!
-//! Builds the forward pass over a [`Graph`]. Weights multiply from the right (`x · W`, W `[in,
+//! Builds the forward pass over a [`Graph`], whole or in two parts: the *trunk*, the frozen blocks
+//! whose output depends on the pinned weights and a row alone, and the blocks that [`Tuning`] trains.
+//! Weights multiply from the right (`x · W`, W `[in,
 //! out]`). Masked positions are pushed down by a constant added to the scores rather than selected
 //! away, so that a NaN reaches the loss wherever it arises. References: Touvron et al. 2023
 //! (llama), Su et al. 2021 (rotary, equation 34), Ainslie et al. 2023 (grouped queries), Shazeer
@@ -8,7 +10,7 @@
 
 use crate::ir::{Graph, Scales, Shape, Value};
 use dataforge_core::plan::BatchShape;
-use dataforge_core::spec::LlamaShape;
+use dataforge_core::spec::{LlamaShape, Method, Spec};
 use std::collections::BTreeMap;
 
 /// Added to a score that a position may not see. Far enough below any score for its weight to be
@@ -24,6 +26,12 @@ pub struct Parameter {
     pub shape: Shape,
 }
 
+impl Parameter {
+    fn new(name: impl Into<String>, shape: &[usize]) -> Self {
+        Self { name: name.into(), shape: shape.to_vec() }
+    }
+}
+
 /// The model's dimensions as sizes.
 #[derive(Debug, Clone, Copy)]
 struct Sizes {
@@ -35,96 +43,259 @@ struct Sizes {
     head: usize,
 }
 
-/// Every parameter in canonical order: the order of state roots.
+/// Every parameter in canonical order.
 #[must_use]
 pub fn parameters(shape: &LlamaShape) -> Vec<Parameter> {
     let size = |n: std::num::NonZeroU32| n.get() as usize;
-    let (d, h, v) = (size(shape.width), size(shape.hidden), size(shape.vocabulary));
-    let kv = d / size(shape.heads) * size(shape.kv_heads);
-    let mut all = vec![("embedding".to_owned(), vec![v, d])];
+    let (d, v) = (size(shape.width), size(shape.vocabulary));
+    let mut all = vec![Parameter::new("embedding", &[v, d])];
     for layer in 0..shape.layers.get() {
-        let named = [
-            ("attention_norm", vec![d]),
-            ("query", vec![d, d]),
-            ("key", vec![d, kv]),
-            ("value", vec![d, kv]),
-            ("attention_output", vec![d, d]),
-            ("feed_forward_norm", vec![d]),
-            ("gate", vec![d, h]),
-            ("up", vec![d, h]),
-            ("down", vec![h, d]),
-        ];
-        all.extend(named.map(|(name, shape)| (format!("layer.{layer}.{name}"), shape)));
+        all.extend(block_parameters(shape, layer));
     }
-    all.push(("final_norm".to_owned(), vec![d]));
+    all.push(Parameter::new("final_norm", &[d]));
     if !shape.tied_head {
-        all.push(("head".to_owned(), vec![d, v]));
+        all.push(Parameter::new("head", &[d, v]));
     }
-    all.into_iter().map(|(name, shape)| Parameter { name, shape }).collect()
+    all
 }
 
-/// Logits `[rows · positions, vocabulary]` for `ids` `[rows, positions]`.
+/// The parameters of one block, in canonical order.
+#[must_use]
+pub fn block_parameters(shape: &LlamaShape, layer: u32) -> Vec<Parameter> {
+    let norm = |name: &str| Parameter::new(part(layer, name), &[shape.width.get() as usize]);
+    let mut all: Vec<Parameter> = projections(shape)
+        .into_iter()
+        .map(|(name, dims)| Parameter::new(part(layer, name), &dims))
+        .collect();
+    all.insert(4, norm("feed_forward_norm"));
+    all.insert(0, norm("attention_norm"));
+    all
+}
+
+/// The matrices of a block, `[in, out]`: four of the attention, three of the feed-forward layer.
+fn projections(shape: &LlamaShape) -> [(&'static str, [usize; 2]); 7] {
+    let size = |n: std::num::NonZeroU32| n.get() as usize;
+    let (d, h) = (size(shape.width), size(shape.hidden));
+    let kv = d / size(shape.heads) * size(shape.kv_heads);
+    [
+        ("query", [d, d]),
+        ("key", [d, kv]),
+        ("value", [d, kv]),
+        ("attention_output", [d, d]),
+        ("gate", [d, h]),
+        ("up", [d, h]),
+        ("down", [h, d]),
+    ]
+}
+
+fn part(layer: u32, name: &str) -> String {
+    format!("layer.{layer}.{name}")
+}
+
+/// A model and what of it is trained: everything that shapes its graphs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tuning {
+    /// The model.
+    pub shape: LlamaShape,
+    /// What is trained.
+    pub method: Method,
+    /// Bits that operands of products keep.
+    pub operand_bits: u32,
+}
+
+impl From<&Spec> for Tuning {
+    fn from(spec: &Spec) -> Self {
+        Self {
+            shape: spec.model.llama,
+            method: spec.training.method,
+            operand_bits: spec.numerics.operand_bits,
+        }
+    }
+}
+
+impl Tuning {
+    /// The block that training starts from; those before it are the trunk. `None` when the
+    /// embedding is trained too, so that there is no trunk.
+    #[must_use]
+    pub fn trunk(&self) -> Option<u32> {
+        match self.method {
+            Method::Full => None,
+            Method::LastLayers { layers } | Method::Lora { layers, .. } => {
+                Some(self.shape.layers.get() - layers.get())
+            }
+        }
+    }
+
+    /// The parameters that training moves, in canonical order: the order of state roots.
+    #[must_use]
+    pub fn trained(&self) -> Vec<Parameter> {
+        let mut all = Vec::new();
+        for layer in self.trunk().unwrap_or(0)..self.shape.layers.get() {
+            match self.method {
+                Method::Full => return parameters(&self.shape),
+                Method::LastLayers { .. } => all.extend(block_parameters(&self.shape, layer)),
+                Method::Lora { rank, .. } => {
+                    let rank = rank.get() as usize;
+                    for (name, [inner, outer]) in projections(&self.shape) {
+                        let [a, b] = adapter(&part(layer, name));
+                        all.push(Parameter::new(a, &[inner, rank]));
+                        all.push(Parameter::new(b, &[rank, outer]));
+                    }
+                }
+            }
+        }
+        if matches!(self.method, Method::LastLayers { .. }) {
+            all.push(Parameter::new("final_norm", &[self.shape.width.get() as usize]));
+        }
+        all
+    }
+
+    /// The parameters after the trunk that training leaves alone, in canonical order.
+    #[must_use]
+    pub fn frozen(&self) -> Vec<Parameter> {
+        let Some(first) = self.trunk() else { return vec![] };
+        let trained = self.trained();
+        let in_trunk = |name: &str| (0..first).any(|layer| name.starts_with(&part(layer, "")));
+        let unused = |name: &str| name == "embedding" && !self.shape.tied_head;
+        let mut all = parameters(&self.shape);
+        all.retain(|p| !in_trunk(&p.name) && !unused(&p.name) && !trained.contains(p));
+        all
+    }
+}
+
+/// The names of a projection's two adapter matrices, `[in, rank]` and `[rank, out]`.
+#[must_use]
+pub fn adapter(projection: &str) -> [String; 2] {
+    [format!("{projection}.adapter_a"), format!("{projection}.adapter_b")]
+}
+
+/// Whether a parameter is an adapter's first matrix, the random one.
+#[must_use]
+pub fn is_inner_adapter(parameter: &str) -> bool {
+    parameter.ends_with(".adapter_a")
+}
+
+/// Where the forward pass starts.
+#[derive(Debug, Clone, Copy)]
+pub enum Start {
+    /// Token ids `[rows, positions]`.
+    Ids(Value),
+    /// The trunk's output `[rows · positions, width]`.
+    Hidden(Value),
+}
+
+/// Logits `[slots, vocabulary]` for the positions `at` `[slots]`.
 pub fn forward(
     g: &mut Graph,
-    shape: &LlamaShape,
+    tuning: &Tuning,
     weights: &BTreeMap<String, Value>,
-    ids: Value,
+    start: Start,
+    at: Value,
     batch: BatchShape,
     scales: Scales,
 ) -> Value {
-    let width = shape.width.get() as usize;
-    let heads = shape.heads.get() as usize;
-    let kv_heads = shape.kv_heads.get() as usize;
-    let sizes = Sizes {
-        rows: batch.rows.get() as usize,
-        positions: batch.positions.get() as usize,
-        width,
-        kv_heads,
-        group: heads / kv_heads,
-        head: width / heads,
+    let mut model = Model::new(g, tuning, weights, batch, scales);
+    let mut x = match start {
+        Start::Ids(ids) => model.embed(ids),
+        Start::Hidden(hidden) => hidden,
     };
-    let rotary = Rotary::new(g, f64::from(shape.rope_base.get()), sizes);
-    let mut model = Model { g, shape, weights, sizes, scales };
-
-    let table = model.weight("embedding");
-    let embedded = model.g.gather(table, ids);
-    let mut x = model.g.reshape(embedded, &[sizes.rows * sizes.positions, width]);
-    for layer in 0..shape.layers.get() {
-        let normed = model.norm(x, &format!("layer.{layer}.attention_norm"));
-        let attended = model.attention(normed, layer, &rotary);
-        x = model.g.add(x, attended);
-        let normed = model.norm(x, &format!("layer.{layer}.feed_forward_norm"));
-        let fed = model.feed_forward(normed, layer);
-        x = model.g.add(x, fed);
+    for layer in tuning.trunk().unwrap_or(0)..tuning.shape.layers.get() {
+        x = model.block(x, layer);
     }
+    let x = model.g.gather(x, at);
     let x = model.norm(x, "final_norm");
-    let (head, transposed) = if shape.tied_head { ("embedding", true) } else { ("head", false) };
-    let head = model.weight(head);
-    model.g.matmul(x, head, false, transposed, scales)
+    let tied = tuning.shape.tied_head;
+    let head = model.weight(if tied { "embedding" } else { "head" });
+    model.g.matmul(x, head, false, tied, scales)
+}
+
+/// One block without adapters: `[rows · positions, width]` to the same, with the weights of block 0.
+pub fn block(
+    g: &mut Graph,
+    tuning: &Tuning,
+    weights: &BTreeMap<String, Value>,
+    hidden: Value,
+    batch: BatchShape,
+) -> Value {
+    let tuning = Tuning { method: Method::Full, ..*tuning };
+    Model::new(g, &tuning, weights, batch, Scales::Slice).block(hidden, 0)
 }
 
 struct Model<'a> {
     g: &'a mut Graph,
-    shape: &'a LlamaShape,
+    tuning: &'a Tuning,
     weights: &'a BTreeMap<String, Value>,
     sizes: Sizes,
     scales: Scales,
+    rotary: Rotary,
 }
 
-impl Model<'_> {
+impl<'a> Model<'a> {
+    fn new(
+        g: &'a mut Graph,
+        tuning: &'a Tuning,
+        weights: &'a BTreeMap<String, Value>,
+        batch: BatchShape,
+        scales: Scales,
+    ) -> Self {
+        let shape = &tuning.shape;
+        let width = shape.width.get() as usize;
+        let heads = shape.heads.get() as usize;
+        let kv_heads = shape.kv_heads.get() as usize;
+        let sizes = Sizes {
+            rows: batch.rows.get() as usize,
+            positions: batch.positions.get() as usize,
+            width,
+            kv_heads,
+            group: heads / kv_heads,
+            head: width / heads,
+        };
+        let rotary = Rotary::new(g, f64::from(shape.rope_base.get()), sizes);
+        Self { g, tuning, weights, sizes, scales, rotary }
+    }
+
+    fn embed(&mut self, ids: Value) -> Value {
+        let table = self.weight("embedding");
+        let embedded = self.g.gather(table, ids);
+        let Sizes { rows, positions, width, .. } = self.sizes;
+        self.g.reshape(embedded, &[rows * positions, width])
+    }
+
+    fn block(&mut self, x: Value, layer: u32) -> Value {
+        let normed = self.norm(x, &part(layer, "attention_norm"));
+        let attended = self.attention(normed, layer);
+        let x = self.g.add(x, attended);
+        let normed = self.norm(x, &part(layer, "feed_forward_norm"));
+        let fed = self.feed_forward(normed, layer);
+        self.g.add(x, fed)
+    }
+
     fn weight(&self, name: &str) -> Value {
         self.weights[name]
     }
 
+    /// x · W, and with adapters x · W + scale · ((x · A) · B).
     fn project(&mut self, x: Value, layer: u32, name: &str) -> Value {
-        let weight = self.weight(&format!("layer.{layer}.{name}"));
+        let name = part(layer, name);
+        let straight = self.product(x, &name);
+        let Method::Lora { scale_micro, .. } = self.tuning.method else { return straight };
+        let [a, b] = adapter(&name);
+        let inner = self.product(x, &a);
+        let detour = self.product(inner, &b);
+        let scale = self.g.scalar(scale_micro.to_f64() as f32);
+        let detour = self.g.mul(detour, scale);
+        self.g.add(straight, detour)
+    }
+
+    fn product(&mut self, x: Value, weight: &str) -> Value {
+        let weight = self.weight(weight);
         self.g.matmul(x, weight, false, false, self.scales)
     }
 
     /// x / √(mean x² + ε) · γ.
     fn norm(&mut self, x: Value, gamma: &str) -> Value {
         let gamma = self.weight(gamma);
-        let epsilon = f64::from(self.shape.norm_epsilon_nano.get()) / 1e9;
+        let epsilon = f64::from(self.tuning.shape.norm_epsilon_nano.get()) / 1e9;
         let g = &mut *self.g;
         let square = g.mul(x, x);
         let sum = g.reduce_sum(square, &[1], self.scales);
@@ -139,10 +310,10 @@ impl Model<'_> {
 
     /// Queries of one key head lie end to end, `[rows, kv heads, group · positions, head]`, so that
     /// every product has equal leading dimensions and every key's gradient is one sum.
-    fn attention(&mut self, x: Value, layer: u32, rotary: &Rotary) -> Value {
+    fn attention(&mut self, x: Value, layer: u32) -> Value {
         let Sizes { rows, positions, width, kv_heads, group, head } = self.sizes;
         let [q, k, v] = ["query", "key", "value"].map(|name| self.project(x, layer, name));
-        let g = &mut *self.g;
+        let (g, rotary) = (&mut *self.g, &self.rotary);
 
         let q = g.reshape(q, &[rows, positions, kv_heads, group, head]);
         let q = g.transpose(q, &[0, 2, 3, 1, 4]);

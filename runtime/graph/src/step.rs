@@ -1,7 +1,9 @@
-//! The two graphs that an engine runs: one training step, and scoring.
+//! The graphs that an engine runs: one training step, scoring, and one block of the frozen trunk.
 //!
-//! Both take `ids` `[rows, positions]`, `targets` `[rows · positions, 1]` and the parameters by
-//! name, and both give, per position, the two numbers that the host turns into a log-probability:
+//! Training and scoring take the batch as `ids` `[rows, positions]`, or as `hidden` `[rows ·
+//! positions, width]` where there is a trunk; the positions that are looked at, `at` `[slots]`, and
+//! what follows each, `targets` `[slots, 1]`; and the parameters by name. Both give, per slot, the
+//! two numbers that the host turns into a log-probability:
 //! `target`, the target's logit minus the largest, and `normaliser`, the sum of the exponentials of
 //! all logits so shifted. The log-probability is `target − ln normaliser`; `ln` is the host's,
 //! because engines differ in it.
@@ -9,10 +11,9 @@
 use crate::composite;
 use crate::grad::backward;
 use crate::ir::{Element, Graph, Scales, Value};
-use crate::llama::{self, Parameter};
+use crate::llama::{self, Parameter, Start, Tuning};
 use crate::optim::{self, AdamW, ScalarInputs, Slot};
 use dataforge_core::plan::BatchShape;
-use dataforge_core::spec::LlamaShape;
 use std::collections::BTreeMap;
 
 /// Names of a parameter's three tensors among a training graph's inputs, in state order.
@@ -44,11 +45,24 @@ fn head(g: &mut Graph, logits: Value, targets: Value, scales: Scales) -> Head {
     Head { exponentials, normaliser }
 }
 
-fn batch_inputs(g: &mut Graph, batch: BatchShape) -> (Value, Value) {
-    let ids =
-        g.input("ids", &[batch.rows.get() as usize, batch.positions.get() as usize], Element::I64);
-    let targets = g.input("targets", &[batch.tokens(), 1], Element::I64);
-    (ids, targets)
+/// What the tuned part of a model is given at each run.
+struct Inputs {
+    start: Start,
+    at: Value,
+    targets: Value,
+}
+
+fn inputs(g: &mut Graph, tuning: &Tuning, batch: BatchShape) -> Inputs {
+    let [rows, positions] = [batch.rows, batch.positions].map(|n| n.get() as usize);
+    let start = if tuning.trunk().is_some() {
+        let width = tuning.shape.width.get() as usize;
+        Start::Hidden(g.input("hidden", &[batch.tokens(), width], Element::F32))
+    } else {
+        Start::Ids(g.input("ids", &[rows, positions], Element::I64))
+    };
+    let at = g.input("at", &[batch.slots()], Element::I64);
+    let targets = g.input("targets", &[batch.slots(), 1], Element::I64);
+    Inputs { start, at, targets }
 }
 
 fn weight_inputs(g: &mut Graph, parameters: &[Parameter]) -> BTreeMap<String, Value> {
@@ -56,29 +70,42 @@ fn weight_inputs(g: &mut Graph, parameters: &[Parameter]) -> BTreeMap<String, Va
     parameters.iter().map(input).collect()
 }
 
+/// One frozen block of the trunk: input `hidden`, output `next`, both `[rows · positions, width]`,
+/// and the parameters of block 0. Scales are per slice, so that a row's features depend on that row
+/// alone.
+#[must_use]
+pub fn trunk_block(tuning: &Tuning, batch: BatchShape) -> Graph {
+    let mut g = Graph::new(tuning.operand_bits);
+    let shape = [batch.tokens(), tuning.shape.width.get() as usize];
+    let hidden = g.input("hidden", &shape, Element::F32);
+    let weights = weight_inputs(&mut g, &llama::block_parameters(&tuning.shape, 0));
+    let next = llama::block(&mut g, tuning, &weights, hidden, batch);
+    g.output("next", next);
+    composite::expand(&g)
+}
+
 /// Scoring: forward only, with scales per slice, so that a row's results do not depend on its
 /// batch.
 #[must_use]
-pub fn scoring(shape: &LlamaShape, batch: BatchShape) -> Graph {
-    let mut g = Graph::new(20);
-    let (ids, targets) = batch_inputs(&mut g, batch);
-    let weights = weight_inputs(&mut g, &llama::parameters(shape));
-    let logits = llama::forward(&mut g, shape, &weights, ids, batch, Scales::Slice);
+pub fn scoring(tuning: &Tuning, batch: BatchShape) -> Graph {
+    let mut g = Graph::new(tuning.operand_bits);
+    let Inputs { start, at, targets } = inputs(&mut g, tuning, batch);
+    let weights = weight_inputs(&mut g, &[tuning.frozen(), tuning.trained()].concat());
+    let logits = llama::forward(&mut g, tuning, &weights, start, at, batch, Scales::Slice);
     head(&mut g, logits, targets, Scales::Slice);
     composite::expand(&g)
 }
 
-/// One step: forward, loss on weighted positions, backward, clipping, AdamW.
+/// One step: forward, loss on weighted slots, backward, clipping, AdamW.
 ///
-/// Further inputs: `weights` `[rows · positions, 1]`, each position's share of the loss; `rate`,
-/// `second`, `keep`
-/// `[1]`, see [`optim::StepScalars`]; and each parameter's moments. Further outputs: `clip`, and
-/// the next value of every state tensor.
+/// Further inputs: `weights` `[slots, 1]`, each slot's share of the loss; `rate`, `second`, `keep`
+/// `[1]`, see [`optim::StepScalars`]; and each trained parameter's moments. Further outputs:
+/// `clip`, and the next value of every state tensor.
 #[must_use]
-pub fn training(shape: &LlamaShape, batch: BatchShape, adam: &AdamW) -> Graph {
-    let mut g = Graph::new(20);
-    let parameters = llama::parameters(shape);
-    let gradients = gradients(&mut g, shape, &parameters, batch);
+pub fn training(tuning: &Tuning, batch: BatchShape, adam: &AdamW) -> Graph {
+    let mut g = Graph::new(tuning.operand_bits);
+    let parameters = tuning.trained();
+    let gradients = gradients(&mut g, tuning, batch);
     let factor = optim::clip_factor(&mut g, &gradients, adam.clip_norm);
     g.output("clip", factor);
     let [rate, second, keep] =
@@ -97,24 +124,21 @@ pub fn training(shape: &LlamaShape, batch: BatchShape, adam: &AdamW) -> Graph {
     composite::expand(&g)
 }
 
-/// Forward, loss and backward: the gradient of every parameter.
-fn gradients(
-    g: &mut Graph,
-    shape: &LlamaShape,
-    parameters: &[Parameter],
-    batch: BatchShape,
-) -> Vec<Value> {
-    let (ids, targets) = batch_inputs(g, batch);
-    let weights = weight_inputs(g, parameters);
-    let logits = llama::forward(g, shape, &weights, ids, batch, Scales::Tensor);
-    let seed = loss_gradient(g, logits, targets, batch);
-    let wrt: Vec<Value> = parameters.iter().map(|p| weights[&p.name]).collect();
+/// Forward, loss and backward: the gradient of every trained parameter.
+fn gradients(g: &mut Graph, tuning: &Tuning, batch: BatchShape) -> Vec<Value> {
+    let Inputs { start, at, targets } = inputs(g, tuning, batch);
+    let trained = tuning.trained();
+    let weights = weight_inputs(g, &[tuning.frozen(), trained.clone()].concat());
+    let logits = llama::forward(g, tuning, &weights, start, at, batch, Scales::Tensor);
+    let seed = loss_gradient(g, logits, targets);
+    let wrt: Vec<Value> = trained.iter().map(|p| weights[&p.name]).collect();
     backward(g, &[(logits, seed)], &wrt, Scales::Tensor)
 }
 
 /// (softmax − one-hot target) · weight: the derivative of the weighted loss by the logits.
-fn loss_gradient(g: &mut Graph, logits: Value, targets: Value, batch: BatchShape) -> Value {
-    let weights = g.input("weights", &[batch.tokens(), 1], Element::F32);
+fn loss_gradient(g: &mut Graph, logits: Value, targets: Value) -> Value {
+    let slots = g.shape(logits)[0];
+    let weights = g.input("weights", &[slots, 1], Element::F32);
     let Head { exponentials, normaliser } = head(g, logits, targets, Scales::Tensor);
     let vocabulary = g.shape(logits)[1];
     let classes: Vec<i64> = (0i64..).take(vocabulary).collect();
@@ -133,6 +157,8 @@ mod tests {
     use crate::interp::{Arithmetic, Tensor, run};
     use dataforge_core::hash::EpochSeed;
     use dataforge_core::random::SeedStream;
+    use dataforge_core::spec::{LlamaShape, Method};
+    use dataforge_core::units::Micro;
 
     fn tiny(tied_head: bool) -> LlamaShape {
         let n = |n: u32| n.try_into().unwrap();
@@ -150,23 +176,25 @@ mod tests {
         }
     }
 
-    /// Random state and a batch with a padded row, by name.
-    fn inputs(shape: &LlamaShape, batch: BatchShape) -> BTreeMap<String, Tensor> {
+    /// Random state and a batch, by name.
+    fn random_inputs(tuning: &Tuning, batch: BatchShape) -> BTreeMap<String, Tensor> {
         let mut random = SeedStream::new(&EpochSeed([4; 32]), "gradient test");
+        let mut draw = |shape: &[usize], below: u64, scale: f64, offset: f64| {
+            let mut one = || random.below(below) as f64 * scale + offset;
+            let data = (0..shape.iter().product()).map(|_| one()).collect();
+            Tensor { shape: shape.to_vec(), data }
+        };
         let mut all = BTreeMap::new();
-        for parameter in llama::parameters(shape) {
-            let count = parameter.shape.iter().product::<usize>();
-            let data = (0..count).map(|_| random.below(2000) as f64 / 1000.0 - 1.0).collect();
-            all.insert(parameter.name, Tensor { shape: parameter.shape, data });
+        for parameter in [llama::parameters(&tuning.shape), tuning.trained()].concat() {
+            all.insert(parameter.name, draw(&parameter.shape, 2000, 1e-3, -1.0));
         }
-        let tokens = batch.tokens();
-        let mut draw = |n| (0..tokens).map(|_| random.below(n) as f64).collect::<Vec<_>>();
-        let grid = vec![batch.rows.get() as usize, batch.positions.get() as usize];
-        let column = vec![tokens, 1];
-        all.insert("ids".into(), Tensor { shape: grid, data: draw(7) });
-        all.insert("targets".into(), Tensor { shape: column.clone(), data: draw(7) });
-        let weights = draw(4).into_iter().map(|w| w / 16.0).collect();
-        all.insert("weights".into(), Tensor { shape: column, data: weights });
+        let (tokens, slots) = (batch.tokens(), batch.slots());
+        let grid = [batch.rows.get() as usize, batch.positions.get() as usize];
+        all.insert("ids".into(), draw(&grid, 7, 1.0, 0.0));
+        all.insert("hidden".into(), draw(&[tokens, 8], 2000, 1e-3, -1.0));
+        all.insert("at".into(), draw(&[slots], tokens as u64, 1.0, 0.0));
+        all.insert("targets".into(), draw(&[slots, 1], 7, 1.0, 0.0));
+        all.insert("weights".into(), draw(&[slots, 1], 4, 1.0 / 16.0, 0.0));
         all
     }
 
@@ -178,18 +206,17 @@ mod tests {
     }
 
     /// Every parameter's gradient against central differences of the loss, in real arithmetic.
-    fn check_gradients(tied_head: bool) {
-        let shape = tiny(tied_head);
-        let batch = BatchShape { rows: 2.try_into().unwrap(), positions: 5.try_into().unwrap() };
-        let parameters = llama::parameters(&shape);
-        let mut g = Graph::new(20);
-        for (parameter, gradient) in
-            parameters.iter().zip(gradients(&mut g, &shape, &parameters, batch))
-        {
+    fn check_gradients(tied_head: bool, method: Method) {
+        let tuning = Tuning { shape: tiny(tied_head), method, operand_bits: 20 };
+        let [rows, positions, output_tokens] = [2, 5, 3].map(|n| n.try_into().unwrap());
+        let batch = BatchShape { rows, positions, output_tokens };
+        let parameters = tuning.trained();
+        let mut g = Graph::new(tuning.operand_bits);
+        for (parameter, gradient) in parameters.iter().zip(gradients(&mut g, &tuning, batch)) {
             g.output(parameter.name.clone(), gradient);
         }
         let graph = composite::expand(&g);
-        let inputs = inputs(&shape, batch);
+        let inputs = random_inputs(&tuning, batch);
         let analytic = run(&graph, &inputs, Arithmetic::Real);
         for parameter in &parameters {
             let count = inputs[&parameter.name].data.len();
@@ -213,11 +240,41 @@ mod tests {
 
     #[test]
     fn gradients_match_finite_differences_with_a_tied_head() {
-        check_gradients(true);
+        check_gradients(true, Method::Full);
     }
 
     #[test]
     fn gradients_match_finite_differences_with_a_head_of_its_own() {
-        check_gradients(false);
+        check_gradients(false, Method::Full);
+    }
+
+    #[test]
+    fn gradients_match_finite_differences_over_a_trunk() {
+        let layers = 1.try_into().unwrap();
+        let (rank, scale_micro) = (2.try_into().unwrap(), Micro(1_500_000));
+        check_gradients(true, Method::LastLayers { layers });
+        check_gradients(false, Method::Lora { layers, rank, scale_micro });
+    }
+
+    #[test]
+    fn every_parameter_is_trained_frozen_or_in_the_trunk() {
+        let names = |of: Vec<Parameter>| of.into_iter().map(|p| p.name).collect::<Vec<_>>();
+        let shape = tiny(true);
+        let layers = 1.try_into().unwrap();
+        let method = Method::LastLayers { layers };
+        let tuning = Tuning { shape, method, operand_bits: 20 };
+        assert_eq!(tuning.trunk(), Some(1));
+        assert_eq!(names(tuning.frozen()), ["embedding"]);
+        let mut last = names(llama::block_parameters(&shape, 1));
+        last.push("final_norm".into());
+        assert_eq!(names(tuning.trained()), last);
+
+        let (rank, scale_micro) = (2.try_into().unwrap(), Micro(1_500_000));
+        let tuning = Tuning { method: Method::Lora { layers, rank, scale_micro }, ..tuning };
+        last.insert(0, "embedding".into());
+        assert_eq!(names(tuning.frozen()), last);
+        assert_eq!(tuning.trained().len(), 14);
+        assert_eq!(tuning.trained()[3].name, "layer.1.key.adapter_b");
+        assert_eq!(tuning.trained()[3].shape, [2, 4]);
     }
 }

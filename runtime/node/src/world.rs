@@ -4,10 +4,16 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use dataforge_core::hash::FileDigest;
+use dataforge_core::units::Bytes;
 use dataforge_evaluate::{Pinned, Progress, World, WorldError};
 
 use crate::artifacts::Artifacts;
+use crate::fs::{read_bounded, write_atomic};
 use crate::specs::Specs;
+
+/// Features of one benchmark. Larger files are taken for damaged.
+const KEPT_BYTES_MAX: Bytes = Bytes(4 << 30);
 
 /// Gets the pipeline's [`Progress`].
 pub type Reporter<'a> = Box<dyn Fn(Progress) + 'a>;
@@ -44,6 +50,12 @@ impl<'a> NodeWorld<'a> {
     }
 }
 
+impl NodeWorld<'_> {
+    fn kept(&self, key: &FileDigest) -> PathBuf {
+        self.artifacts.home().join("features").join(key.to_string())
+    }
+}
+
 impl World for NodeWorld<'_> {
     fn read(&self, pinned: Pinned<'_>) -> Result<Vec<u8>, WorldError> {
         Ok(match pinned {
@@ -59,6 +71,17 @@ impl World for NodeWorld<'_> {
 
     fn threads(&self) -> usize {
         self.threads
+    }
+
+    fn recall(&self, key: &FileDigest) -> Option<Vec<u8>> {
+        read_bounded(&self.kept(key), KEPT_BYTES_MAX).ok()
+    }
+
+    fn keep(&self, key: &FileDigest, bytes: &[u8]) {
+        let path = self.kept(key);
+        if let Err(error) = write_atomic(&path, bytes) {
+            tracing::warn!("the next evaluation will be slower: {error}");
+        }
     }
 
     fn progress(&self, progress: Progress) {

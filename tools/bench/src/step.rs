@@ -9,6 +9,7 @@ use dataforge_core::spec::{LlamaShape, PinnedSpec, Recipe};
 use dataforge_core::units::{MicroNats, StepIndex};
 use dataforge_engine::{Options, Runtime, StepResult, Trainer};
 use dataforge_evaluate::World;
+use dataforge_graph::llama::Tuning;
 use dataforge_graph::optim::{AdamW, StepScalars};
 use dataforge_graph::{onnx, step::training};
 use dataforge_node::Home;
@@ -68,12 +69,13 @@ pub(crate) fn run(arguments: &Step) -> anyhow::Result<Report> {
     let material = Material::load(&world, &spec, &artifacts, arguments)?;
     let library = world.engine_library().map_err(anyhow::Error::from_boxed)?;
     let runtime = Runtime::load(&library, Options { threads })?;
-    let (shape, recipe) = (&spec.spec().model.llama, &spec.spec().training);
+    let recipe = &spec.spec().training;
     let total = material.plan.steps();
-    let mut trainer = Trainer::new(&runtime, shape, recipe, &material.weights, total)?;
+    let (tuning, weights) = (Tuning::from(spec.spec()), &material.weights);
+    let mut trainer = Trainer::new(&runtime, tuning, recipe, weights, &arguments.seed, total)?;
     write_case(arguments, &spec, &material, &mut trainer)?;
 
-    let first_loss = stepped(trainer.step(StepIndex(0), &batch(&material.plan, 0)?)?)?;
+    let first_loss = stepped(trainer.step(StepIndex(0), &batch(&material.plan, 0)?, None)?)?;
     let state_root_after_1 = trainer.root()?;
     let mut times_ms = measure(&world, &mut trainer, &material.plan, arguments.steps.get())?;
     times_ms.sort_by(f64::total_cmp);
@@ -121,7 +123,7 @@ fn measure(
     for step in (1..plan.steps()).chain(0..plan.steps()).cycle().take(steps as usize) {
         let batch = batch(plan, step)?;
         let start = world.elapsed();
-        stepped(trainer.step(StepIndex(step), &batch)?)?;
+        stepped(trainer.step(StepIndex(step), &batch, None)?)?;
         times_ms.push((world.elapsed() - start).as_secs_f64() * 1e3);
     }
     Ok(times_ms)
@@ -135,9 +137,9 @@ fn write_case(
 ) -> anyhow::Result<()> {
     let (shape, recipe) = (&spec.spec().model.llama, &spec.spec().training);
     let adam = AdamW::from(recipe);
-    let model = onnx::lower(&training(shape, recipe.batch_shape(), &adam));
+    let model = onnx::lower(&training(&Tuning::from(spec.spec()), recipe.batch_shape(), &adam));
     let batch = batch(&material.plan, 0)?;
-    let step_case = trainer.case(StepIndex(0), &batch)?;
+    let step_case = trainer.case(StepIndex(0), &batch, None, &material.weights)?;
     let (inputs, outputs) = case::write(&arguments.out, &model, &step_case)?;
 
     let StepScalars { rate, second, keep } = adam.scalars(0, material.plan.steps());

@@ -89,8 +89,10 @@ pub(crate) fn timing_line(timings: &Timings) -> String {
         return checking;
     }
     let training = timings.training.as_secs_f64();
+    let trunk = timings.trunk.as_secs_f64();
+    let trunk = if trunk < 0.01 { String::new() } else { format!(" frozen layers {trunk:.2} s,") };
     format!(
-        "{checking}, tokenised in {:.3} s, trained {} steps in {training:.2} s \
+        "{checking}, tokenised in {:.3} s,{trunk} trained {} steps in {training:.2} s \
          ({:.0} ms per step, {:.0} tokens/s), scored in {:.2} s",
         timings.tokenising.as_secs_f64(),
         timings.steps,
@@ -181,6 +183,7 @@ pub(crate) fn timings_json(evaluation: &Evaluation) -> Value {
     json!({
         "checking_s": timings.checking.as_secs_f64(),
         "tokenising_s": timings.tokenising.as_secs_f64(),
+        "trunk_s": timings.trunk.as_secs_f64(),
         "training_s": timings.training.as_secs_f64(),
         "scoring_s": timings.scoring.as_secs_f64(),
         "steps": timings.steps,

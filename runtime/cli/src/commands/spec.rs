@@ -4,6 +4,7 @@ use crate::arguments::SpecAction;
 use crate::context::Context;
 use crate::exit::Answer;
 use crate::output;
+use dataforge_core::spec::Method;
 use dataforge_node::specs::Specs;
 use serde_json::json;
 
@@ -70,13 +71,15 @@ fn show(context: &Context, specs: &Specs, reference: &str) -> anyhow::Result<Ans
         (
             "training",
             format!(
-                "{} epochs, {} rows of {} positions per step, AdamW at {}",
+                "{}, {} epochs, {} rows of {} positions per step, AdamW at {}",
+                method(training.method),
                 training.epochs,
                 training.batch_rows,
                 training.positions,
                 training.learning_rate_micro.to_f64()
             ),
         ),
+        ("numerics", format!("exact, operands of {} bits", spec.numerics.operand_bits)),
         (
             "benchmark",
             format!(
@@ -93,6 +96,17 @@ fn show(context: &Context, specs: &Specs, reference: &str) -> anyhow::Result<Ans
         output::line(&format!("{:10} {digest}  {name}", "pinned"))?;
     }
     Ok(Answer::Yes)
+}
+
+/// What a method trains, for people.
+fn method(method: Method) -> String {
+    match method {
+        Method::Full => "every parameter".into(),
+        Method::LastLayers { layers } => format!("the last {layers} layers"),
+        Method::Lora { layers, rank, .. } => {
+            format!("adapters of rank {rank} on the last {layers} layers")
+        }
+    }
 }
 
 fn verify(context: &Context, specs: &Specs, reference: &str) -> anyhow::Result<Answer> {

@@ -109,6 +109,12 @@ impl Artifacts {
         self
     }
 
+    /// The folder that the cache lives under.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
     /// The lock this cache is filled from.
     #[must_use]
     pub fn lock(&self) -> &ArtifactLock {

@@ -2,7 +2,7 @@
 //! it.
 
 use dataforge_core::dataset::RawSubmission;
-use dataforge_core::hash::BenchmarkRoot;
+use dataforge_core::hash::{BenchmarkRoot, FileDigest};
 use dataforge_core::proof::ScoreProof;
 use dataforge_core::spec::PinnedSpec;
 use dataforge_evaluate::{Inspector, Pinned, Progress, World, WorldError, audit};
@@ -75,6 +75,14 @@ impl World for OneByteOff<'_> {
 
     fn threads(&self) -> usize {
         self.0.threads()
+    }
+
+    fn recall(&self, key: &FileDigest) -> Option<Vec<u8>> {
+        self.0.recall(key)
+    }
+
+    fn keep(&self, key: &FileDigest, bytes: &[u8]) {
+        self.0.keep(key, bytes);
     }
 
     fn progress(&self, progress: Progress) {

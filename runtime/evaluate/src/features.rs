@@ -1,0 +1,80 @@
+//! What the frozen blocks of a model make of rows, computed once and kept.
+//!
+//! Kept bytes are taken for what they are only when they carry their own digest; anything else is
+//! computed again.
+
+use crate::error::EvaluateError;
+use crate::world::{Progress, World};
+use dataforge_core::codec;
+use dataforge_core::hash::{FileDigest, file_digest, tagged};
+use dataforge_core::plan::{BatchShape, TokenRow};
+use dataforge_core::spec::PinnedSpec;
+use dataforge_engine::{Features, Runtime, Weights, trunk};
+use dataforge_graph::llama::Tuning;
+
+/// Bytes of the digest that goes before kept features.
+const DIGEST_BYTES: usize = 32;
+
+/// The features of `rows`, or `None` when the whole model is trained.
+pub(crate) fn compute(
+    world: &dyn World,
+    runtime: &Runtime,
+    tuning: &Tuning,
+    weights: &Weights,
+    rows: &[TokenRow],
+    shape: BatchShape,
+) -> Result<Option<Features>, EvaluateError> {
+    if tuning.trunk().is_none() {
+        return Ok(None);
+    }
+    let total = rows.len() as u32;
+    let mut watch = |rows: usize| {
+        world.progress(Progress::Featured { rows: rows as u32, total });
+        !world.cancelled()
+    };
+    let features = trunk(runtime, tuning, weights, rows, shape, &mut watch)?;
+    Ok(Some(features.ok_or(EvaluateError::Cancelled)?))
+}
+
+/// As [`compute`], for rows that many evaluations share: the benchmark's.
+pub(crate) fn recall_or_compute(
+    world: &dyn World,
+    runtime: &Runtime,
+    spec: &PinnedSpec,
+    weights: &Weights,
+    rows: &[TokenRow],
+    shape: BatchShape,
+) -> Result<Option<Features>, EvaluateError> {
+    let tuning = Tuning::from(spec.spec());
+    if tuning.trunk().is_none() {
+        return Ok(None);
+    }
+    let key = key(spec, rows);
+    let whole = |bytes: Vec<u8>| {
+        let (digest, data) = bytes.split_at_checked(DIGEST_BYTES)?;
+        let positions = shape.positions.get() as usize;
+        let whole = file_digest(data).0 == *digest;
+        whole.then(|| Features::from_bytes(&tuning, positions, rows.len(), data)).flatten()
+    };
+    if let Some(features) = world.recall(&key).and_then(whole) {
+        return Ok(Some(features));
+    }
+    let features = compute(world, runtime, &tuning, weights, rows, shape)?;
+    if let Some(features) = &features {
+        let data = features.to_bytes();
+        world.keep(&key, &[&file_digest(&data).0[..], &data].concat());
+    }
+    Ok(features)
+}
+
+/// Everything that features depend on. Byte format: tag `dataforge/features/v1` over the canonical
+/// encoding of the weights' digest, the model's shape, the first trained block, the numerics, the
+/// positions and the rows.
+fn key(spec: &PinnedSpec, rows: &[TokenRow]) -> FileDigest {
+    let (spec, lock) = (spec.spec(), spec.lock());
+    let weights = lock.artifacts.get(&spec.model.weights);
+    let trunk = Tuning::from(spec).trunk();
+    let (shape, positions) = (&spec.model.llama, spec.training.positions);
+    let parts = (weights, shape, trunk, &spec.numerics, positions, rows);
+    tagged("dataforge/features/v1", &codec::encode(&parts))
+}

@@ -8,6 +8,7 @@ use crate::session::{Feed, Program};
 use crate::version;
 use dataforge_core::hash::FileDigest;
 use dataforge_graph::known_answer;
+use dataforge_graph::onnx::{Lowering, LoweringOptions};
 use ort::LoadDynamicError;
 use ort::environment::Environment;
 use std::error::Error as _;
@@ -19,11 +20,14 @@ use std::sync::OnceLock;
 pub struct Options {
     /// Threads that one operator may use.
     pub threads: usize,
+    /// Which operators compute a graph.
+    pub lowering: Lowering,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { threads: std::thread::available_parallelism().map_or(1, usize::from) }
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { threads, lowering: Lowering::default() }
     }
 }
 
@@ -36,12 +40,22 @@ pub struct KnownAnswer {
     pub expected: FileDigest,
 }
 
+impl KnownAnswer {
+    /// Whether the library is exact.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        self.found == self.expected
+    }
+}
+
 /// ONNX Runtime, loaded.
 #[derive(Debug)]
 pub struct Runtime {
     environment: &'static Environment,
     path: PathBuf,
     options: Options,
+    /// Takes square roots in f64.
+    wide_sqrt: bool,
 }
 
 /// Why the library does not load, with the system loader's own words.
@@ -63,12 +77,26 @@ impl Runtime {
     /// [`EngineError::Load`] when it does not load, [`EngineError::KnownAnswer`] when it is not
     /// exact.
     pub fn load(path: &Path, options: Options) -> Result<Self, EngineError> {
-        let runtime = Self::load_untested(path, options)?;
+        let (runtime, answer) = Self::examine(path, options)?;
+        if answer.is_exact() { Ok(runtime) } else { Err(runtime.refuse(answer)) }
+    }
+
+    /// Loads the library at `path` and says what it answers. A library that is exact but for its
+    /// f32 square roots is made to take them in f64.
+    ///
+    /// # Errors
+    /// [`EngineError::Load`] when it does not load, [`EngineError::Onnx`] when it cannot run the
+    /// test at all.
+    pub fn examine(path: &Path, options: Options) -> Result<(Self, KnownAnswer), EngineError> {
+        let mut runtime = Self::load_untested(path, options)?;
         let answer = runtime.known_answer()?;
-        if answer.found == answer.expected {
-            return Ok(runtime);
+        if answer.is_exact() {
+            return Ok((runtime, answer));
         }
-        Err(runtime.refuse(answer))
+        runtime.wide_sqrt = true;
+        let wide = runtime.known_answer()?;
+        runtime.wide_sqrt = wide.is_exact();
+        Ok((runtime, if wide.is_exact() { wide } else { answer }))
     }
 
     /// The error of a library that gave this answer.
@@ -78,11 +106,7 @@ impl Runtime {
         EngineError::KnownAnswer { path: self.path.clone(), found, expected }
     }
 
-    /// Loads the library without testing it, for diagnosis.
-    ///
-    /// # Errors
-    /// [`EngineError::Load`].
-    pub fn load_untested(path: &Path, options: Options) -> Result<Self, EngineError> {
+    fn load_untested(path: &Path, options: Options) -> Result<Self, EngineError> {
         let load = |reason: String| EngineError::Load { path: path.into(), reason };
         // dlopen would search its own folders for a name that is not there.
         if !path.is_file() {
@@ -97,14 +121,10 @@ impl Runtime {
         if first != path {
             return Err(load(format!("this process has already loaded {}", first.display())));
         }
-        Ok(Self { environment, path: path.into(), options })
+        Ok(Self { environment, path: path.into(), options, wide_sqrt: false })
     }
 
-    /// Runs the known-answer test.
-    ///
-    /// # Errors
-    /// [`EngineError::Onnx`] when the library cannot run it at all.
-    pub fn known_answer(&self) -> Result<KnownAnswer, EngineError> {
+    fn known_answer(&self) -> Result<KnownAnswer, EngineError> {
         let graph = known_answer::graph();
         let mut program = Program::compile(self, &graph, &[])?;
         let mut feed = Feed::default();
@@ -151,6 +171,22 @@ impl Runtime {
     #[must_use]
     pub fn provider(&self) -> &'static str {
         "CPUExecutionProvider"
+    }
+
+    /// How graphs are lowered for this library.
+    #[must_use]
+    pub fn lowering(&self) -> LoweringOptions {
+        LoweringOptions { lowering: self.options.lowering, wide_sqrt: self.wide_sqrt }
+    }
+
+    /// Everything about the engine that may differ between machines that give the same bits.
+    #[must_use]
+    pub fn description(&self) -> String {
+        let LoweringOptions { lowering, wide_sqrt } = self.lowering();
+        let sqrt = if wide_sqrt { ", square roots in f64" } else { "" };
+        let (version, provider) = (self.version(), self.provider());
+        let threads = self.options.threads;
+        format!("onnxruntime {version}, {provider}, {threads} threads, {lowering} lowering{sqrt}")
     }
 
     pub(crate) fn environment(&self) -> &Environment {

@@ -27,14 +27,14 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Lowers and loads an expanded graph, whose inputs named in `fixed` will be bound.
+    /// Lowers and loads a graph, whose inputs named in `fixed` will be bound.
     pub(crate) fn compile(
         runtime: &Runtime,
         graph: &Graph,
         fixed: &[Parameter],
     ) -> Result<Self, EngineError> {
         let fixed = fixed.iter().map(|parameter| parameter.name.clone()).collect();
-        let Split { prologue, body } = onnx::hoist(&onnx::lower(graph), &fixed);
+        let Split { prologue, body } = onnx::hoist(&onnx::lower(graph, runtime.lowering()), &fixed);
         let body = session(runtime, &body.encode_to_vec(), true)?;
         Ok(Self { body, prologue: prologue.map(|model| model.encode_to_vec()), bound: vec![] })
     }

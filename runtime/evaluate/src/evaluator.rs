@@ -32,6 +32,8 @@ pub struct Evaluation {
     pub report: CheckReport,
     /// For finding copies; empty when the submission was rejected.
     pub fingerprints: Vec<RowFingerprint>,
+    /// Advisory: which engine computed it here, and how.
+    pub engine: String,
     /// Advisory: how long each stage took here.
     pub timings: Timings,
 }
@@ -85,7 +87,8 @@ impl<'w> Evaluator<'w> {
         let (model, recipe) = (&spec.spec().model, &spec.spec().training);
         let weights = reference_weights(world, &spec)?;
         let library = world.engine_library().map_err(EvaluateError::World)?;
-        let runtime = Runtime::load(&library, Options { threads: world.threads() })?;
+        let runtime =
+            Runtime::load(&library, Options { threads: world.threads(), ..Options::default() })?;
         let tuning = Tuning::from(spec.spec());
         let shape = BatchShape { rows: SCORING_ROWS, ..recipe.batch_shape() };
         let candidates = &questions.candidates;
@@ -164,7 +167,8 @@ impl<'w> Evaluator<'w> {
             }
         };
         let proof = ScoreProof { inputs, report: report.digest(), outcome };
-        Ok(Evaluation { proof, report, fingerprints, timings })
+        let engine = self.runtime.description();
+        Ok(Evaluation { proof, report, fingerprints, engine, timings })
     }
 
     fn train_and_score(

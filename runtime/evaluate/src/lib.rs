@@ -19,7 +19,7 @@ mod train;
 mod weights;
 mod world;
 
-pub use dataforge_engine::{EngineError, KnownAnswer, Options, Runtime};
+pub use dataforge_engine::{EngineError, KnownAnswer, Lowering, Options, Runtime};
 pub use dataforge_sandbox::SandboxError;
 pub use error::EvaluateError;
 pub use evaluator::{Evaluation, Evaluator, Timings};

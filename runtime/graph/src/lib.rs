@@ -1,8 +1,8 @@
 //! Tensor graphs whose results do not depend on the order in which an engine adds numbers.
 //!
 //! The one path: a model family builds a [`Graph`] ([`llama`]), [`grad`] differentiates it,
-//! [`step`] adds loss and optimiser, [`composite`] replaces composed functions by primitive
-//! operators, and [`onnx`] lowers the result to stock ONNX. [`interp`] is a second, independent
+//! [`step`] adds loss and optimiser, and [`onnx`] lowers the result to ONNX, after [`composite`]
+//! has replaced composed functions by primitive operators. [`interp`] is a second, independent
 //! engine that defines what every operator means. Nothing here does I/O or names an engine.
 #![forbid(unsafe_code)]
 

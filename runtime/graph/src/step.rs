@@ -8,7 +8,6 @@
 //! all logits so shifted. The log-probability is `target − ln normaliser`; `ln` is the host's,
 //! because engines differ in it.
 
-use crate::composite;
 use crate::grad::backward;
 use crate::ir::{Element, Graph, Scales, Value};
 use crate::llama::{self, Parameter, Start, Tuning};
@@ -81,7 +80,7 @@ pub fn trunk_block(tuning: &Tuning, batch: BatchShape) -> Graph {
     let weights = weight_inputs(&mut g, &llama::block_parameters(&tuning.shape, 0));
     let next = llama::block(&mut g, tuning, &weights, hidden, batch);
     g.output("next", next);
-    composite::expand(&g)
+    g
 }
 
 /// Scoring: forward only, with scales per slice, so that a row's results do not depend on its
@@ -93,7 +92,7 @@ pub fn scoring(tuning: &Tuning, batch: BatchShape) -> Graph {
     let weights = weight_inputs(&mut g, &[tuning.frozen(), tuning.trained()].concat());
     let logits = llama::forward(&mut g, tuning, &weights, start, at, batch, Scales::Slice);
     head(&mut g, logits, targets, Scales::Slice);
-    composite::expand(&g)
+    g
 }
 
 /// One step: forward, loss on weighted slots, backward, clipping, AdamW.
@@ -121,7 +120,7 @@ pub fn training(tuning: &Tuning, batch: BatchShape, adam: &AdamW) -> Graph {
             g.output(next_name(name), value);
         }
     }
-    composite::expand(&g)
+    g
 }
 
 /// Forward, loss and backward: the gradient of every trained parameter.
@@ -154,6 +153,7 @@ fn loss_gradient(g: &mut Graph, logits: Value, targets: Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::composite;
     use crate::interp::{Arithmetic, Tensor, run};
     use dataforge_core::hash::EpochSeed;
     use dataforge_core::random::SeedStream;

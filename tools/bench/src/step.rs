@@ -10,6 +10,7 @@ use dataforge_core::units::{MicroNats, StepIndex};
 use dataforge_engine::{Options, Runtime, StepResult, Trainer};
 use dataforge_evaluate::World;
 use dataforge_graph::llama::Tuning;
+use dataforge_graph::onnx::LoweringOptions;
 use dataforge_graph::optim::{AdamW, StepScalars};
 use dataforge_graph::{onnx, step::training};
 use dataforge_node::Home;
@@ -68,7 +69,7 @@ pub(crate) fn run(arguments: &Step) -> anyhow::Result<Report> {
 
     let material = Material::load(&world, &spec, &artifacts, arguments)?;
     let library = world.engine_library().map_err(anyhow::Error::from_boxed)?;
-    let runtime = Runtime::load(&library, Options { threads })?;
+    let runtime = Runtime::load(&library, Options { threads, ..Options::default() })?;
     let recipe = &spec.spec().training;
     let total = material.plan.steps();
     let (tuning, weights) = (Tuning::from(spec.spec()), &material.weights);
@@ -137,7 +138,8 @@ fn write_case(
 ) -> anyhow::Result<()> {
     let (shape, recipe) = (&spec.spec().model.llama, &spec.spec().training);
     let adam = AdamW::from(recipe);
-    let model = onnx::lower(&training(&Tuning::from(spec.spec()), recipe.batch_shape(), &adam));
+    let graph = training(&Tuning::from(spec.spec()), recipe.batch_shape(), &adam);
+    let model = onnx::lower(&graph, LoweringOptions::default());
     let batch = batch(&material.plan, 0)?;
     let step_case = trainer.case(StepIndex(0), &batch, None, &material.weights)?;
     let (inputs, outputs) = case::write(&arguments.out, &model, &step_case)?;

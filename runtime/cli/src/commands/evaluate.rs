@@ -79,6 +79,7 @@ fn print_evaluation(dataset: &Path, evaluation: &Evaluation) -> anyhow::Result<(
     for line in summary(proof) {
         output::line(&line)?;
     }
+    output::line(&format!("engine    {}", evaluation.engine))?;
     output::line(&format!("time      {}", timing_line(timings)))
 }
 
@@ -173,6 +174,7 @@ pub(crate) fn proof_json(proof: &ScoreProof) -> Value {
 fn evaluation_json(evaluation: &Evaluation) -> Value {
     let mut value = proof_json(&evaluation.proof);
     value["check"] = report_json(&evaluation.report);
+    value["engine"] = json!(evaluation.engine);
     value["timings"] = timings_json(evaluation);
     value
 }

@@ -81,7 +81,7 @@ fn info(name: &str, elem_type: i32) -> ValueInfoProto {
 mod tests {
     use super::*;
     use crate::ir::{Element, Graph, Scales};
-    use crate::onnx::lower;
+    use crate::onnx::{LoweringOptions, lower};
 
     #[test]
     fn what_depends_on_fixed_inputs_alone_is_computed_once() {
@@ -93,7 +93,7 @@ mod tests {
         let y = g.add(y, bias);
         g.output("y", y);
         let fixed = BTreeSet::from(["w".to_owned(), "bias".to_owned()]);
-        let Split { prologue, body } = hoist(&lower(&g), &fixed);
+        let Split { prologue, body } = hoist(&lower(&g, LoweringOptions::default()), &fixed);
         let names = |infos: &[ValueInfoProto]| -> Vec<String> {
             infos.iter().map(|info| info.name.clone()).collect()
         };

@@ -1,16 +1,15 @@
 //! From IR nodes to ONNX nodes.
 //!
-//! Each primitive operator becomes one stock operator, except exact sums: their operands are
-//! snapped by
-//! `Abs, ReduceMax, Mul, Add, Sub`, cast to double (one copy per operand, bits and scale), summed
-//! in double and cast back.
+//! Composed operators are expanded, then each primitive one becomes one stock operator, except
+//! exact sums: their operands are snapped by `Abs, ReduceMax, Mul, Add, Sub`, cast to double (one
+//! copy per operand, bits and scale), summed in double and cast back.
 
 use super::proto::{
     AttributeProto, Dimension, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
     TensorShapeProto, TypeProto, TypeProtoTensor, ValueInfoProto, attribute_type, data_type,
 };
-use crate::exact;
 use crate::ir::{Element, Graph, Node, Op, Scales, Value, count};
+use crate::{composite, exact};
 use std::collections::BTreeMap;
 
 /// Opset: the newest that ONNX Runtime 1.20 and `onnx.reference` both take for every operator used
@@ -18,14 +17,39 @@ use std::collections::BTreeMap;
 const OPSET: i64 = 17;
 const IR_VERSION: i64 = 8;
 
-/// The model of an expanded graph. Its inputs and outputs carry the graph's names.
-///
-/// # Panics
-/// When a composed operator is left: our bug.
+/// Which operators compute a graph. Every choice gives the same bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Lowering {
+    /// Stock operators, exact sums in f64.
+    #[default]
+    Stock,
+}
+
+impl std::fmt::Display for Lowering {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Stock => "stock",
+        })
+    }
+}
+
+/// How a graph becomes a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LoweringOptions {
+    /// Which operators.
+    pub lowering: Lowering,
+    /// Takes f32 square roots in f64, for engines whose own are not correctly rounded. The two
+    /// roundings give what one would (Figueroa 1995: 53 ≥ 2·24 + 2).
+    pub wide_sqrt: bool,
+}
+
+/// The model of a graph. Its inputs and outputs carry the graph's names.
 #[must_use]
-pub fn lower(graph: &Graph) -> ModelProto {
-    let mut out = Lowering {
+pub fn lower(graph: &Graph, options: LoweringOptions) -> ModelProto {
+    let graph = &composite::expand(graph);
+    let mut out = Emitter {
         graph,
+        options,
         proto: GraphProto::default(),
         snapped: BTreeMap::new(),
         constants: BTreeMap::new(),
@@ -50,14 +74,15 @@ pub fn lower(graph: &Graph) -> ModelProto {
 /// Which snapped double copy of a value: its bits, and the dimensions that share one scale.
 type SnapKey = (Value, u32, Vec<usize>);
 
-struct Lowering<'g> {
+struct Emitter<'g> {
     graph: &'g Graph,
+    options: LoweringOptions,
     proto: GraphProto,
     snapped: BTreeMap<SnapKey, String>,
     constants: BTreeMap<(i32, Vec<i64>, Vec<u8>), String>,
 }
 
-impl Lowering<'_> {
+impl Emitter<'_> {
     fn name(&self, value: Value) -> String {
         match &self.graph.node(value).op {
             Op::Input(name) => name.clone(),
@@ -123,6 +148,7 @@ impl Lowering<'_> {
             }
             Op::ReduceSum { axes, scales } => return self.reduce_sum(&result, node, axes, *scales),
             Op::ScatterAdd => return self.scatter_add(&result, node),
+            Op::Sqrt if self.options.wide_sqrt => return self.wide_sqrt(&result, operands[0]),
             Op::Add => ("Add", None, vec![]),
             Op::Sub => ("Sub", None, vec![]),
             Op::Mul => ("Mul", None, vec![]),
@@ -176,13 +202,24 @@ impl Lowering<'_> {
         self.emit("Mul", &[&max, &factor], &c, vec![]);
         self.emit("Add", &[&x, &c], &up, vec![]);
         self.emit("Sub", &[&up, &c], &down, vec![]);
-        self.emit("Cast", &[&down], &wide, vec![integer("to", i64::from(data_type::DOUBLE))]);
+        self.widen(&down, &wide);
         self.snapped.insert(key, wide.clone());
         wide
     }
 
+    fn widen(&mut self, x: &str, wide: &str) {
+        self.emit("Cast", &[x], wide, vec![integer("to", i64::from(data_type::DOUBLE))]);
+    }
+
     fn narrow(&mut self, wide: &str, result: &str) {
         self.emit("Cast", &[wide], result, vec![integer("to", i64::from(data_type::FLOAT))]);
+    }
+
+    fn wide_sqrt(&mut self, result: &str, x: &str) {
+        let [wide, root] = ["wide", "root"].map(|part| format!("{result}.{part}"));
+        self.widen(x, &wide);
+        self.emit("Sqrt", &[&wide], &root, vec![]);
+        self.narrow(&root, result);
     }
 
     fn matmul(
@@ -239,7 +276,7 @@ impl Lowering<'_> {
         let classes = self.constant(data_type::INT64, &[1, classes.len()], bytes);
         let [hit, one_hot, sum] = ["hit", "one_hot", "wide"].map(|part| format!("{result}.{part}"));
         self.emit("Equal", &[&self.name(ids), &classes], &hit, vec![]);
-        self.emit("Cast", &[&hit], &one_hot, vec![integer("to", i64::from(data_type::DOUBLE))]);
+        self.widen(&hit, &one_hot);
         self.emit("Gemm", &[&one_hot, &wide], &sum, vec![integer("transA", 1)]);
         self.narrow(&sum, result);
     }

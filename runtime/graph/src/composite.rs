@@ -15,6 +15,38 @@ const EXPONENT_MAX: i16 = 128;
 const LN2_HIGH: f32 = 355.0 / 512.0;
 const LN2_LOW: f32 = -2.121_944_4e-4;
 
+/// An odd function that tends to ±1, as t · P(t²) / Q(t²) with t = min(|x|, `limit`). Coefficients
+/// rise with the power of t².
+struct BoundedOdd<const P: usize, const Q: usize> {
+    /// From here on the function rounds to 1.
+    limit: f32,
+    numerator: [f32; P],
+    denominator: [f32; Q],
+}
+
+/// Relative minimax fit on [0, 3.92]; error of the fit 1.9·10⁻⁸. As composed, within 7 units in
+/// the last place of erf and 4.1·10⁻⁷ of it everywhere.
+const ERF: BoundedOdd<6, 6> = BoundedOdd {
+    limit: 3.92,
+    numerator: [
+        std::f32::consts::FRAC_2_SQRT_PI,
+        0.190_404_67,
+        5.274_849_3e-2,
+        3.765_541_1e-3,
+        2.848_812e-4,
+        2.050_104e-6,
+    ],
+    denominator: [1.0, 0.502_074_5, 0.114_108_376, 1.496_906_6e-2, 1.162_517_4e-3, 3.809_180_8e-5],
+};
+
+/// Relative minimax fit on [0, 9.02]; error of the fit 2.1·10⁻⁸. As composed, within 7 units in
+/// the last place of tanh and 4.2·10⁻⁷ of it everywhere.
+const TANH: BoundedOdd<5, 5> = BoundedOdd {
+    limit: 9.02,
+    numerator: [1.0, 0.133_797_3, 3.494_048_4e-3, 2.058_369_3e-5, 1.331_933_6e-8],
+    denominator: [1.0, 0.467_130_45, 2.587_112_7e-2, 3.283_115e-4, 7.762_134e-7],
+};
+
 /// The graph with every composed operator replaced.
 #[must_use]
 pub fn expand(graph: &Graph) -> Graph {
@@ -25,6 +57,8 @@ pub fn expand(graph: &Graph) -> Graph {
         let value = match &node.op {
             Op::Exp => exp(&mut out, inputs[0]),
             Op::Sigmoid => sigmoid(&mut out, inputs[0]),
+            Op::Erf => bounded_odd(&mut out, inputs[0], &ERF),
+            Op::Tanh => bounded_odd(&mut out, inputs[0], &TANH),
             Op::Softmax(scales) => softmax(&mut out, inputs[0], *scales),
             op => out.push(op.clone(), inputs, node.shape.clone(), node.element),
         };
@@ -101,6 +135,45 @@ fn sigmoid(g: &mut Graph, x: Value) -> Value {
     g.div(top, bottom)
 }
 
+/// See [`BoundedOdd`]. The sign is put back by a product: a selection between x and a bound would
+/// leave the sign of a zero to the engine. Both zeros give +0.
+fn bounded_odd<const P: usize, const Q: usize>(
+    g: &mut Graph,
+    x: Value,
+    function: &BoundedOdd<P, Q>,
+) -> Value {
+    let (zero, one, minus_one) = (g.scalar(0.0), g.scalar(1.0), g.scalar(-1.0));
+    let magnitude = g.abs(x);
+    let t = at_most(g, magnitude, function.limit);
+    let square = g.mul(t, t);
+    let numerator = polynomial(g, square, &function.numerator);
+    let denominator = polynomial(g, square, &function.denominator);
+    let top = g.mul(t, numerator);
+    let quotient = g.div(top, denominator);
+    let bounded = at_most(g, quotient, 1.0);
+    let below = g.less(x, zero);
+    let sign = g.select(below, minus_one, one);
+    g.mul(bounded, sign)
+}
+
+/// min(x, bound), and NaN for NaN.
+fn at_most(g: &mut Graph, x: Value, bound: f32) -> Value {
+    let bound = g.scalar(bound);
+    let above = g.less(bound, x);
+    g.select(above, bound, x)
+}
+
+/// Σ cᵢ xⁱ by Horner's rule.
+fn polynomial(g: &mut Graph, x: Value, coefficients: &[f32]) -> Value {
+    let mut highest_first = coefficients.iter().rev().copied();
+    let mut sum = g.scalar(highest_first.next().unwrap_or(0.0));
+    for coefficient in highest_first {
+        let (product, coefficient) = (g.mul(sum, x), g.scalar(coefficient));
+        sum = g.add(product, coefficient);
+    }
+    sum
+}
+
 fn softmax(g: &mut Graph, x: Value, scales: Scales) -> Value {
     let (e, z) = shifted_exp(g, x, scales);
     g.div(e, z)
@@ -152,6 +225,35 @@ mod tests {
         );
         assert_eq!(ys[..5], [1.0, 1.0, 0.0, 0.0, f32::INFINITY]);
         assert!(ys[5].is_nan() && ys[6] == 0.0);
+    }
+
+    /// `op` against `truth` over every exponent and sign, up to where it is flat.
+    #[track_caller]
+    fn check_bounded(op: fn(&mut Graph, Value) -> Value, truth: fn(f64) -> f64) {
+        let bits = (0x0080_0000..12f32.to_bits()).step_by(65_521);
+        let xs: Vec<f32> = bits.map(f32::from_bits).flat_map(|x| [x, -x]).collect();
+        for (x, y) in xs.iter().zip(apply(op, &xs)) {
+            let truth = truth(f64::from(*x));
+            let below = f32::from_bits((truth as f32).to_bits() - 1);
+            let unit = (truth - f64::from(below)).abs().max(f64::from(f32::MIN_POSITIVE) / 4e6);
+            let error = (f64::from(y) - truth).abs();
+            assert!(error <= 8.0 * unit && error <= 4.2e-7 && y.abs() <= 1.0, "at {x}: {y}");
+        }
+    }
+
+    #[test]
+    fn erf_and_tanh_are_near_the_true_value() {
+        check_bounded(Graph::erf, libm::erf);
+        check_bounded(Graph::tanh, libm::tanh);
+    }
+
+    #[test]
+    fn erf_and_tanh_keep_their_edges() {
+        for op in [Graph::erf, Graph::tanh] {
+            let ys = apply(op, &[0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, 1e30, f32::NAN]);
+            assert_eq!(ys[..5], [0.0, 0.0, 1.0, -1.0, 1.0]);
+            assert!(ys[1].is_sign_positive() && ys[5].is_nan());
+        }
     }
 
     #[test]

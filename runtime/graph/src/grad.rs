@@ -115,6 +115,20 @@ impl Tape<'_> {
                 let slope = g.mul(y, rest);
                 g.mul(gy, slope)
             }
+            Op::Erf => {
+                let square = g.mul(x, x);
+                let falling = g.neg(square);
+                let bell = g.exp(falling);
+                let height = g.scalar(std::f32::consts::FRAC_2_SQRT_PI);
+                let slope = g.mul(bell, height);
+                g.mul(gy, slope)
+            }
+            Op::Tanh => {
+                let square = g.mul(y, y);
+                let one = g.scalar(1.0);
+                let slope = g.sub(one, square);
+                g.mul(gy, slope)
+            }
             Op::Softmax(scales) => self.softmax(y, gy, *scales),
             Op::Reshape => {
                 let full = self.full(gy, y);

@@ -121,7 +121,7 @@ fn evaluate(node: &Node, x: &[&Tensor], mode: Arithmetic) -> Vec<f64> {
         Op::MatMul { ta, tb, scales, bits } => matmul(x[0], x[1], (*ta, *tb), *scales, *bits, mode),
         Op::ReduceSum { axes, scales } => reduce_sum(x[0], axes, *scales, mode),
         Op::ScatterAdd => scatter_add(x[0], x[1], &node.shape, mode),
-        Op::Input(_) | Op::Exp | Op::Sigmoid | Op::Softmax(_) => {
+        Op::Input(_) | Op::Exp | Op::Sigmoid | Op::Erf | Op::Tanh | Op::Softmax(_) => {
             panic!("{:?} is not primitive", node.op)
         }
     }

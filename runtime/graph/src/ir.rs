@@ -118,6 +118,10 @@ pub enum Op {
     Exp,
     /// 1 / (1 + e⁻ᵃ), composed.
     Sigmoid,
+    /// The error function 2/√π ∫₀ᵃ e^−t² dt, composed.
+    Erf,
+    /// Hyperbolic tangent, composed.
+    Tanh,
     /// Softmax over the last dimension, composed; the scales are those of its sum.
     Softmax(Scales),
 }
@@ -294,6 +298,16 @@ impl Graph {
     /// 1 / (1 + e⁻ᵃ).
     pub fn sigmoid(&mut self, a: Value) -> Value {
         self.unary(Op::Sigmoid, a)
+    }
+
+    /// The error function 2/√π ∫₀ᵃ e^−t² dt.
+    pub fn erf(&mut self, a: Value) -> Value {
+        self.unary(Op::Erf, a)
+    }
+
+    /// Hyperbolic tangent.
+    pub fn tanh(&mut self, a: Value) -> Value {
+        self.unary(Op::Tanh, a)
     }
 
     /// Softmax over the last dimension.

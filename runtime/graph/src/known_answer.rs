@@ -54,6 +54,8 @@ fn elementwise(g: &mut Graph) {
         ("select", g.add(selected, zero)),
         ("exp", g.exp(logits)),
         ("sigmoid", g.sigmoid(logits)),
+        ("erf", g.erf(logits)),
+        ("tanh", g.tanh(logits)),
         ("softmax", g.softmax(logits, Scales::Tensor)),
         ("max_last", g.max_last(logits)),
     ];

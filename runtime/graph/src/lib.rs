@@ -6,6 +6,7 @@
 //! engine that defines what every operator means. Nothing here does I/O or names an engine.
 #![forbid(unsafe_code)]
 
+pub mod activation;
 pub mod composite;
 pub mod exact;
 pub mod grad;

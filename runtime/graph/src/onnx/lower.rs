@@ -172,7 +172,9 @@ impl Emitter<'_> {
             Op::Gather => ("Gather", None, vec![integer("axis", 0)]),
             Op::TakeLast => ("GatherElements", None, vec![integer("axis", last() as i64)]),
             Op::MaxLast => ("ReduceMax", None, vec![integers("axes", &[last()])]),
-            Op::Exp | Op::Sigmoid | Op::Softmax(_) => panic!("{:?} is not primitive", node.op),
+            Op::Exp | Op::Sigmoid | Op::Erf | Op::Tanh | Op::Softmax(_) => {
+                panic!("{:?} is not primitive", node.op)
+            }
         };
         let inputs: Vec<&str> = operands.into_iter().chain(extra.as_deref()).collect();
         self.emit(op_type, &inputs, &result, attributes);

@@ -11,4 +11,5 @@ mod readme;
 mod registered;
 mod stopped;
 mod tampering;
+mod trunk;
 mod usage;

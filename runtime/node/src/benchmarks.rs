@@ -62,16 +62,30 @@ impl PublicSet {
     /// # Errors
     /// [`BenchmarkFileError::Hidden`] when the spec names none, [`BenchmarkFileError::UnknownSet`].
     pub fn of(spec: &Spec) -> Result<Self, BenchmarkFileError> {
-        match spec.benchmark.public_set.as_deref() {
-            None => Err(BenchmarkFileError::Hidden(spec.reference())),
-            Some("date") => Ok(Self { artifact: "evals-date", parse: date_rows }),
-            Some("icd-chapter") => {
-                Ok(Self { artifact: "icd10cm-tabular", parse: icd_chapter_rows })
-            }
-            Some(set) => {
-                Err(BenchmarkFileError::UnknownSet { spec: spec.reference(), set: set.into() })
-            }
+        let Some(set) = &spec.benchmark.public_set else {
+            return Err(BenchmarkFileError::Hidden(spec.reference()));
+        };
+        let unknown =
+            || BenchmarkFileError::UnknownSet { spec: spec.reference(), set: set.clone() };
+        Self::named(set).ok_or_else(unknown)
+    }
+
+    /// A set by the name that specs give it.
+    #[must_use]
+    pub fn named(set: &str) -> Option<Self> {
+        match set {
+            "date" => Some(Self { artifact: "evals-date", parse: date_rows }),
+            "icd-chapter" => Some(Self { artifact: "icd10cm-tabular", parse: icd_chapter_rows }),
+            _ => None,
         }
+    }
+
+    /// Every row of the set.
+    ///
+    /// # Errors
+    /// [`NodeError`] when the artifact is missing or is not what it was.
+    pub fn rows(&self, artifacts: &Artifacts) -> Result<Vec<Row>, NodeError> {
+        Ok((self.parse)(&read_bounded(&artifacts.path(self.artifact)?, SET_BYTES_MAX)?)?)
     }
 
     /// The demonstration's benchmark and submissions.
@@ -79,13 +93,15 @@ impl PublicSet {
     /// # Errors
     /// [`NodeError`] when the artifact is missing or is not what it was.
     pub fn build(&self, spec: &Spec, artifacts: &Artifacts) -> Result<DemoSets, NodeError> {
-        let rows = (self.parse)(&read_bounded(&artifacts.path(self.artifact)?, SET_BYTES_MAX)?)?;
+        let most = DemoPlan::default().honest_rows;
+        let honest_rows = most.min(spec.rows.count_max.get() as usize);
         let plan = DemoPlan {
             benchmark_rows: spec.benchmark.rows.get() as usize,
             candidates: spec.benchmark.candidates.get() as usize,
-            ..DemoPlan::default()
+            honest_rows,
+            half_rows: honest_rows / 2,
         };
-        Ok(DemoSets::build(&rows, &SPLIT_SEED, &plan)?)
+        Ok(DemoSets::build(&self.rows(artifacts)?, &SPLIT_SEED, &plan)?)
     }
 }
 

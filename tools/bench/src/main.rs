@@ -2,12 +2,13 @@
 //!
 //! `step` writes one real step of a demonstration spec as an ONNX backend test case, with the plan
 //! that the step is from, and measures steps. `step.py` and `train.py` beside this crate call it
-//! and do the comparing. Nothing here scores a dataset, and no test depends on a time measured
-//! here.
+//! and do the comparing. `separation` evaluates honest and dishonest datasets. No test depends on a
+//! time measured here.
 #![forbid(unsafe_code)]
 
 mod case;
 mod material;
+mod separation;
 mod step;
 
 use clap::{Args, Parser, Subcommand};
@@ -27,6 +28,8 @@ struct Arguments {
 enum Command {
     /// Writes the first step of a run as an ONNX test case, then measures steps.
     Step(Step),
+    /// Evaluates honest and dishonest datasets of a spec: one JSON object per evaluation.
+    Separation(separation::Separation),
 }
 
 /// What to measure, and where to write.
@@ -53,8 +56,14 @@ struct Step {
 }
 
 fn main() -> anyhow::Result<()> {
-    let Command::Step(arguments) = Arguments::parse().command;
-    let report = step::run(&arguments)?;
-    writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&report)?)?;
+    let mut out = std::io::stdout();
+    match Arguments::parse().command {
+        Command::Step(arguments) => {
+            writeln!(out, "{}", serde_json::to_string_pretty(&step::run(&arguments)?)?)?;
+        }
+        Command::Separation(arguments) => separation::run(&arguments, |line| {
+            Ok(writeln!(out, "{}", serde_json::to_string(line)?)?)
+        })?,
+    }
     Ok(())
 }

@@ -1,0 +1,133 @@
+//! How far a spec's score holds honest data apart from the rest, for several seeds.
+//!
+//! Every dataset is evaluated as a validator would, so the figures are those of score proofs.
+
+use anyhow::{Context as _, ensure};
+use clap::Args;
+use dataforge_core::dataset::Row;
+use dataforge_core::hash::EpochSeed;
+use dataforge_core::proof::Outcome;
+use dataforge_core::spec::Spec;
+use dataforge_evaluate::{Evaluator, World as _};
+use dataforge_node::Home;
+use dataforge_node::artifacts::{ArtifactLock, Artifacts, Silent};
+use dataforge_node::benchmarks::{self, PublicSet};
+use dataforge_node::specs::Specs;
+use dataforge_node::world::NodeWorld;
+use serde::Serialize;
+use std::sync::atomic::AtomicBool;
+
+/// Different rows of the dataset that repeats itself.
+const REPEATED_ROWS: usize = 20;
+
+/// Which spec, under which seeds.
+#[derive(Args)]
+pub(crate) struct Separation {
+    /// A spec that draws on a public set.
+    #[arg(long, default_value = "date@1")]
+    spec: String,
+    /// The public set that off-domain rows are from.
+    #[arg(long, default_value = "icd-chapter")]
+    other: String,
+    /// Epoch seeds.
+    #[arg(long, num_args = 1.., default_values_t = [1, 2, 3].map(|byte| EpochSeed([byte; 32])))]
+    seeds: Vec<EpochSeed>,
+    /// Only these datasets.
+    #[arg(long, num_args = 1..)]
+    datasets: Vec<String>,
+    /// Threads that one operator may use.
+    #[arg(long, default_value = "2")]
+    threads: usize,
+}
+
+/// One evaluation.
+#[derive(Serialize)]
+pub(crate) struct Line {
+    dataset: &'static str,
+    seed: EpochSeed,
+    rows: usize,
+    verdict: String,
+    /// In nats.
+    lift: Option<f64>,
+    accuracy: Option<f64>,
+    seconds: f64,
+    trunk_s: f64,
+    training_s: f64,
+    scoring_s: f64,
+    tokens: u64,
+}
+
+/// Evaluates every dataset under every seed, calling `line` after each.
+pub(crate) fn run(
+    arguments: &Separation,
+    mut line: impl FnMut(&Line) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let artifacts = Artifacts::new(&Home::discover()?, ArtifactLock::embedded()?);
+    let specs = Specs::discover()?;
+    let pinned = specs.load(&arguments.spec)?;
+    let (spec, model) = (pinned.spec(), &pinned.spec().model);
+    let set = PublicSet::of(spec)?;
+    let other = PublicSet::named(&arguments.other).context("no such public set")?;
+    let needed = ["onnxruntime", &model.weights, &model.tokenizer, set.artifact, other.artifact];
+    artifacts.fetch(&needed, &Silent)?;
+
+    let sets = set.build(spec, &artifacts)?;
+    let mut datasets: Vec<(&'static str, Vec<Row>)> =
+        sets.submissions.into_iter().map(|set| (set.name, set.rows)).collect();
+    datasets.retain(|(name, _)| *name != "copy");
+    let honest = datasets.iter().find(|(name, _)| *name == "honest");
+    let honest = honest.context("the demonstration has honest rows")?.1.clone();
+    let repeated = honest.iter().take(REPEATED_ROWS).cycle().take(honest.len());
+    datasets.push(("repeated", repeated.cloned().collect()));
+    datasets.push(("off-domain", off_domain(&other.rows(&artifacts)?, spec, honest.len())?));
+    if !arguments.datasets.is_empty() {
+        datasets.retain(|(name, _)| arguments.datasets.iter().any(|wanted| wanted == name));
+        ensure!(!datasets.is_empty(), "no such dataset");
+    }
+
+    let stop = AtomicBool::new(false);
+    let (reference, threads) = (&arguments.spec, arguments.threads);
+    let world = NodeWorld::new(&specs, reference, &artifacts, threads, &stop, Box::new(|_| ()));
+    let benchmark = benchmarks::open_rows(spec, sets.benchmark)?;
+    let mut evaluator = Evaluator::prepare(&world, pinned.clone(), benchmark)?;
+    for (dataset, rows) in datasets {
+        let lines = rows.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
+        for seed in &arguments.seeds {
+            let start = world.elapsed();
+            let evaluation = evaluator.evaluate(lines.join("\n").as_bytes(), *seed)?;
+            let timings = evaluation.timings;
+            let (lift, accuracy) = match &evaluation.proof.outcome {
+                Outcome::Scored { lift, trained, .. } => {
+                    (Some(lift.0 as f64 / 1e6), Some(f64::from(trained.accuracy.0) / 1e6))
+                }
+                _ => (None, None),
+            };
+            line(&Line {
+                dataset,
+                seed: *seed,
+                rows: rows.len(),
+                verdict: evaluation.proof.verdict().to_string(),
+                lift,
+                accuracy,
+                seconds: (world.elapsed() - start).as_secs_f64(),
+                trunk_s: timings.trunk.as_secs_f64(),
+                training_s: timings.training.as_secs_f64(),
+                scoring_s: timings.scoring.as_secs_f64(),
+                tokens: timings.tokens,
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Rows about something else, cut to what the spec takes: right answers to other questions.
+fn off_domain(rows: &[Row], spec: &Spec, count: usize) -> anyhow::Result<Vec<Row>> {
+    let first_word = |row: &Row| Row {
+        input: row.input.clone(),
+        output: row.output.split([' ', ',']).next().unwrap_or_default().to_owned(),
+    };
+    let fits = |row: &Row| row.input.len() <= spec.rows.field_bytes_max.get() as usize;
+    let rows: Vec<Row> = rows.iter().map(first_word).filter(fits).take(count).collect();
+    ensure!(rows.len() == count, "the other set has too few rows");
+    Ok(rows)
+}

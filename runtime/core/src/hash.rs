@@ -149,6 +149,23 @@ pub fn tagged<D: Digest>(tag: &'static str, bytes: &[u8]) -> D {
     hasher.finish()
 }
 
+/// A [`FileDigest`] of bytes that arrive in pieces.
+#[derive(Default)]
+pub struct FileHasher(Sha256);
+
+impl FileHasher {
+    /// Appends bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all that was appended.
+    #[must_use]
+    pub fn finish(self) -> FileDigest {
+        FileDigest(self.0.finalize().into())
+    }
+}
+
 /// Plain SHA-256 of a whole file's bytes.
 #[must_use]
 pub fn file_digest(bytes: &[u8]) -> FileDigest {
@@ -164,6 +181,14 @@ mod tests {
         let a: SpecId = tagged("a", b"bc");
         let b: SpecId = tagged("ab", b"c");
         assert_ne!(a, b);
+    }
+
+    #[test]
+    fn pieces_have_the_digest_of_the_whole() {
+        let mut hasher = FileHasher::default();
+        hasher.update(b"who");
+        hasher.update(b"le");
+        assert_eq!(hasher.finish(), file_digest(b"whole"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use dataforge_core::hash::{FileDigest, FileHasher};
 use dataforge_core::units::Bytes;
 
 /// A file could not be read or written. Always names the file.
@@ -54,6 +55,27 @@ pub fn read_bounded(path: &Path, limit: Bytes) -> Result<Vec<u8>, FileError> {
         return Err(FileError::TooLarge { path: path.to_owned(), limit });
     }
     Ok(bytes)
+}
+
+/// SHA-256 of a whole file of at most `limit` bytes, in constant memory.
+///
+/// # Errors
+/// As [`read_bounded`].
+pub(crate) fn digest_bounded(path: &Path, limit: Bytes) -> Result<FileDigest, FileError> {
+    /// Large enough that system calls cost nothing beside hashing.
+    const PIECE_BYTES: usize = 1 << 18;
+    let mut file = File::open(path).map_err(FileError::io("open", path))?;
+    let (mut hasher, mut piece) = (FileHasher::default(), vec![0; PIECE_BYTES]);
+    let mut left = limit.0;
+    loop {
+        let length = file.read(&mut piece).map_err(FileError::io("read", path))?;
+        if length == 0 {
+            return Ok(hasher.finish());
+        }
+        let too_large = || FileError::TooLarge { path: path.to_owned(), limit };
+        left = left.checked_sub(length as u64).ok_or_else(too_large)?;
+        hasher.update(&piece[..length]);
+    }
 }
 
 /// Writes `bytes` to `path`, replacing what is there in one step: a temporary file in the same
@@ -114,8 +136,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("big");
         write_atomic(&path, b"four").unwrap();
-        let error = read_bounded(&path, Bytes(3)).unwrap_err();
-        assert!(matches!(error, FileError::TooLarge { .. }));
-        assert!(error.to_string().contains("big"), "{error}");
+        let digest = digest_bounded(&path, Bytes(4)).unwrap();
+        assert_eq!(digest, dataforge_core::hash::file_digest(b"four"));
+        let read = read_bounded(&path, Bytes(3)).unwrap_err();
+        let digested = digest_bounded(&path, Bytes(3)).unwrap_err();
+        for error in [read, digested] {
+            assert!(matches!(error, FileError::TooLarge { .. }));
+            assert!(error.to_string().contains("big"), "{error}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use crate::arguments::ArtifactsAction;
 use crate::context::Context;
 use crate::exit::Answer;
 use crate::output;
-use dataforge_node::artifacts::ArtifactState;
+use dataforge_node::artifacts::{ArtifactState, Platform};
 use serde_json::json;
 
 pub(crate) fn run(context: &Context, action: &ArtifactsAction) -> anyhow::Result<Answer> {
@@ -24,9 +24,11 @@ pub(crate) fn run(context: &Context, action: &ArtifactsAction) -> anyhow::Result
 }
 
 fn fetch(context: &Context, names: &[String]) -> anyhow::Result<Answer> {
-    let status = context.artifacts.status();
-    let here = status.iter().filter(|a| a.state != ArtifactState::OtherPlatform);
-    let all: Vec<&str> = here.map(|artifact| artifact.name.as_str()).collect();
+    let all = context.artifacts.lock().all();
+    let all: Vec<&str> = all
+        .filter(|artifact| artifact.fits(Platform::current()))
+        .map(|artifact| artifact.name.as_str())
+        .collect();
     let wanted = if names.is_empty() { all } else { names.iter().map(String::as_str).collect() };
     let paths = context.provision(&wanted)?;
     if context.json {

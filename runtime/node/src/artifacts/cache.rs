@@ -14,7 +14,7 @@ use dataforge_core::units::Bytes;
 use super::lock::{Artifact, ArtifactLock, Source, Wheel};
 use super::{ArtifactError, FetchEvent, FetchObserver, Found, Pip, Platform, wheel};
 use crate::Home;
-use crate::fs::{FileError, create_folder, read_bounded, write_atomic};
+use crate::fs::{FileError, create_folder, digest_bounded, read_bounded, write_atomic};
 
 /// ONNX Runtime's own convention for a library of the user's choice.
 const LIBRARY_VARIABLE: &str = "ORT_DYLIB_PATH";
@@ -137,7 +137,7 @@ impl Artifacts {
             return library;
         }
         let artifact = self.pinned(name)?;
-        self.load(artifact)?;
+        self.verify(artifact)?;
         Ok(self.object(artifact))
     }
 
@@ -193,8 +193,8 @@ impl Artifacts {
         if self.overridden(&artifact.name).is_some() {
             return ArtifactState::Overridden;
         }
-        match self.load(artifact) {
-            Ok(_) => ArtifactState::Present,
+        match self.verify(artifact) {
+            Ok(()) => ArtifactState::Present,
             Err(ArtifactError::Missing { .. }) => ArtifactState::Missing,
             Err(_) => ArtifactState::Corrupt,
         }
@@ -233,27 +233,31 @@ impl Artifacts {
         self.home.join("objects").join(artifact.digest.to_string())
     }
 
-    /// Reads an object and checks it against its pin.
+    /// Checks an object against its pin.
+    fn verify(&self, artifact: &Artifact) -> Result<(), ArtifactError> {
+        let path = self.sized_object(artifact)?;
+        compare(artifact, &path, digest_bounded(&path, artifact.size)?)
+    }
+
+    /// Reads an object and checks what was read against its pin.
     fn load(&self, artifact: &Artifact) -> Result<Vec<u8>, ArtifactError> {
+        let path = self.sized_object(artifact)?;
+        let bytes = read_bounded(&path, artifact.size)?;
+        compare(artifact, &path, file_digest(&bytes))?;
+        Ok(bytes)
+    }
+
+    /// The file of an object that is there and has the pinned size.
+    fn sized_object(&self, artifact: &Artifact) -> Result<PathBuf, ArtifactError> {
         let path = self.object(artifact);
-        let name = artifact.name.clone();
         if !path.exists() {
-            return Err(ArtifactError::Missing { name, path });
+            return Err(ArtifactError::Missing { name: artifact.name.clone(), path });
         }
-        let corrupt = |found| {
-            let (name, path) = (name.clone(), path.clone());
-            ArtifactError::Corrupt { name, path, expected: artifact.digest, found }
-        };
         let size = std::fs::metadata(&path).map_err(FileError::io("inspect", &path))?.len();
         if size != artifact.size.0 {
-            return Err(corrupt(Found::Size(Bytes(size))));
+            return Err(corrupt(artifact, &path, Found::Size(Bytes(size))));
         }
-        let bytes = read_bounded(&path, artifact.size)?;
-        let digest = file_digest(&bytes);
-        if digest != artifact.digest {
-            return Err(corrupt(Found::Digest(digest)));
-        }
-        Ok(bytes)
+        Ok(path)
     }
 
     /// Those of `wanted` that have to be fetched or made, sources of derived ones included.
@@ -275,8 +279,8 @@ impl Artifacts {
     }
 
     fn is_present(&self, artifact: &Artifact) -> Result<bool, ArtifactError> {
-        match self.load(artifact) {
-            Ok(_) => Ok(true),
+        match self.verify(artifact) {
+            Ok(()) => Ok(true),
             Err(ArtifactError::Missing { .. } | ArtifactError::Corrupt { .. }) => Ok(false),
             Err(error) => Err(error),
         }
@@ -390,6 +394,18 @@ impl Artifacts {
         remove_leftovers(&self.downloads());
         Ok(file)
     }
+}
+
+fn compare(artifact: &Artifact, path: &Path, found: FileDigest) -> Result<(), ArtifactError> {
+    if found == artifact.digest {
+        return Ok(());
+    }
+    Err(corrupt(artifact, path, Found::Digest(found)))
+}
+
+fn corrupt(artifact: &Artifact, path: &Path, found: Found) -> ArtifactError {
+    let (name, path) = (artifact.name.clone(), path.to_owned());
+    ArtifactError::Corrupt { name, path, expected: artifact.digest, found }
 }
 
 /// Removing is tidiness: a folder that stays costs space, nothing else, so failure is ignored.

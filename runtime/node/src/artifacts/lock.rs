@@ -14,9 +14,10 @@ use super::{ArtifactError, Derivation, Platform};
 /// The lock file itself: a hundred entries fit many times over. A larger one is refused.
 pub const LOCK_BYTES_MAX: Bytes = Bytes(256 * 1024);
 
-/// One artifact. It is held in memory while it is checked, so this bounds memory. A lock that pins
+/// One artifact. It is held in memory while it is made and while it is read, so this bounds memory.
+/// Room for the f32 weights of a model with a quarter of a billion parameters. A lock that pins
 /// more is refused.
-pub const ARTIFACT_BYTES_MAX: Bytes = Bytes(256 * 1024 * 1024);
+pub const ARTIFACT_BYTES_MAX: Bytes = Bytes(1024 * 1024 * 1024);
 
 /// The version of the lock's format that this module reads.
 const FORMAT_VERSION: u32 = 1;

@@ -37,6 +37,11 @@ fn three_threads_give_the_golden_proof() {
 }
 
 #[test]
+fn int8_slices_give_the_golden_proof() {
+    golden_again(&["--lowering", "slices"]);
+}
+
+#[test]
 #[ignore = "needs qemu-x86_64"]
 fn a_cpu_without_avx_gives_the_golden_proof() {
     let short = Short::new();

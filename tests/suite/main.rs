@@ -6,6 +6,7 @@ mod bad_input;
 mod demo;
 mod determinism;
 mod environment;
+mod estimate;
 mod layering;
 mod readme;
 mod registered;

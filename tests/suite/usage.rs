@@ -18,6 +18,7 @@ fn refused(arguments: &str, mentions: &[&str]) {
 #[test]
 fn the_program_lists_its_commands_and_exit_codes() {
     help("", &["demo", "doctor", "artifacts", "spec", "check", "evaluate", "proof", "audit"]);
+    help("", &["estimate", "--lowering", "slices"]);
     help("", &["Exit codes:", "the answer is no", "bad input", "the environment", "Ctrl-C"]);
 }
 
@@ -36,6 +37,7 @@ fn every_command_explains_itself() {
     help("spec lock", &["SPEC", "authors"]);
     help("check", &["DATASET", "--spec"]);
     help("evaluate", &["DATASET", "--spec", "--seed", "--out", "--benchmark"]);
+    help("estimate", &["DATASET", "--spec", "not canonical", "without a proof"]);
     help("proof", &["show"]);
     help("proof show", &["PROOF", "--steps"]);
     help("audit", &["replay"]);
@@ -48,6 +50,9 @@ fn wrong_arguments_are_named() {
     refused("evaluat", &["evaluat"]);
     refused("check rows.jsonl", &["--spec"]);
     refused("--threads 0 doctor", &["--threads"]);
+    refused("--lowering nosuch doctor", &["nosuch", "stock", "slices"]);
+    refused("--lowering fast doctor", &["not exact", "dataforge estimate"]);
+    refused("estimate rows.jsonl --spec date@1 --out x", &["--out"]);
     refused("artifacts fetch nosuch", &["nosuch", "onnxruntime"]);
     refused("artifacts path nosuch", &["nosuch", "onnxruntime"]);
 }

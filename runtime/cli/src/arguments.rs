@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use dataforge_core::hash::EpochSeed;
+use dataforge_evaluate::{Lowering, UnknownLowering};
 use std::path::PathBuf;
 
 const EXIT_CODES: &str = "\
@@ -24,6 +25,10 @@ pub(crate) struct Arguments {
     #[arg(long, global = true, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
 
+    /// How exact sums are computed: `stock` or `slices`; each gives the same bits.
+    #[arg(long, global = true, default_value_t, value_parser = exact_lowering)]
+    pub(crate) lowering: Lowering,
+
     /// Folder with eval specs. Default: DATAFORGE_SPECS, else eval-specs here or above.
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) specs: Option<PathBuf>,
@@ -34,6 +39,12 @@ pub(crate) struct Arguments {
 
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+fn exact_lowering(name: &str) -> Result<Lowering, String> {
+    let lowering: Lowering = name.parse().map_err(|error: UnknownLowering| error.to_string())?;
+    let exact = lowering.is_exact().then_some(lowering);
+    exact.ok_or_else(|| format!("{lowering} is not exact: see `dataforge estimate`"))
 }
 
 #[derive(Debug, Subcommand)]
@@ -58,6 +69,8 @@ pub(crate) enum Command {
     Check(Check),
     /// Evaluate a dataset under a spec and write its score proof.
     Evaluate(Evaluate),
+    /// Say about what a dataset would earn, in plain f32: sooner, not canonical, without a proof.
+    Estimate(Estimate),
     /// Look at score proofs.
     Proof {
         #[command(subcommand)]
@@ -139,6 +152,24 @@ pub(crate) struct Evaluate {
     /// Where the score proof is written.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
+
+    /// The hidden benchmark rows. Not needed for specs that draw on a public set.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) benchmark: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Estimate {
+    /// JSON Lines file.
+    pub(crate) dataset: PathBuf,
+
+    /// Eval spec, as name@version.
+    #[arg(long)]
+    pub(crate) spec: String,
+
+    /// Epoch seed: 64 hexadecimal digits.
+    #[arg(long, default_value = DEMO_SEED)]
+    pub(crate) seed: EpochSeed,
 
     /// The hidden benchmark rows. Not needed for specs that draw on a public set.
     #[arg(long, value_name = "FILE")]

@@ -5,6 +5,7 @@ use crate::progress;
 use anyhow::Context as _;
 use dataforge_core::benchmark::Benchmark;
 use dataforge_core::spec::{PinnedSpec, Spec};
+use dataforge_evaluate::Options;
 use dataforge_node::artifacts::{ArtifactLock, Artifacts};
 use dataforge_node::benchmarks::{self, PublicSet};
 use dataforge_node::specs::Specs;
@@ -20,7 +21,7 @@ pub(crate) struct Context {
     pub(crate) json: bool,
     pub(crate) home: Home,
     pub(crate) artifacts: Artifacts,
-    threads: usize,
+    options: Options,
     specs: Option<PathBuf>,
 }
 
@@ -39,13 +40,16 @@ impl Context {
             json: arguments.json,
             home,
             artifacts,
-            threads: arguments.threads.map_or(processors, usize::from),
+            options: Options {
+                threads: arguments.threads.map_or(processors, usize::from),
+                lowering: arguments.lowering,
+            },
             specs: arguments.specs.clone(),
         })
     }
 
-    pub(crate) fn threads(&self) -> usize {
-        self.threads
+    pub(crate) fn options(&self) -> Options {
+        self.options
     }
 
     pub(crate) fn specs(&self) -> Result<Specs, NodeError> {
@@ -87,7 +91,7 @@ impl Context {
             specs,
             &spec.spec().reference(),
             &self.artifacts,
-            self.threads,
+            self.options,
             &STOP,
             report,
         )

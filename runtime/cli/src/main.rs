@@ -34,6 +34,7 @@ fn run(context: &Context, command: Command) -> anyhow::Result<exit::Answer> {
         Command::Spec { action } => commands::spec::run(context, &action),
         Command::Check(check) => commands::evaluate::check(context, &check),
         Command::Evaluate(evaluate) => commands::evaluate::run(context, &evaluate),
+        Command::Estimate(estimate) => commands::estimate::run(context, &estimate),
         Command::Proof { action } => commands::proof::run(context, &action),
         Command::Audit { action } => commands::audit::run(context, &action),
     }

@@ -16,7 +16,7 @@ mod train;
 mod trunk;
 mod version;
 
-pub use dataforge_graph::onnx::Lowering;
+pub use dataforge_graph::onnx::{Lowering, UnknownLowering};
 pub use error::EngineError;
 pub use fixed::{choice_loss, mean};
 pub use runtime::{KnownAnswer, Options, Runtime};

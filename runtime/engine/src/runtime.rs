@@ -81,6 +81,14 @@ impl Runtime {
         if answer.is_exact() { Ok(runtime) } else { Err(runtime.refuse(answer)) }
     }
 
+    /// Loads the library at `path` for the fast lowering, which promises no bits and has no test.
+    ///
+    /// # Errors
+    /// [`EngineError::Load`] when it does not load.
+    pub fn load_fast(path: &Path, options: Options) -> Result<Self, EngineError> {
+        Self::load_untested(path, Options { lowering: Lowering::Fast, ..options })
+    }
+
     /// Loads the library at `path` and says what it answers. A library that is exact but for its
     /// f32 square roots is made to take them in f64.
     ///
@@ -176,13 +184,14 @@ impl Runtime {
     /// How graphs are lowered for this library.
     #[must_use]
     pub fn lowering(&self) -> LoweringOptions {
-        LoweringOptions { lowering: self.options.lowering, wide_sqrt: self.wide_sqrt }
+        let Options { lowering, .. } = self.options;
+        LoweringOptions { lowering, wide_sqrt: self.wide_sqrt, signed_slices: false }
     }
 
     /// Everything about the engine that may differ between machines that give the same bits.
     #[must_use]
     pub fn description(&self) -> String {
-        let LoweringOptions { lowering, wide_sqrt } = self.lowering();
+        let LoweringOptions { lowering, wide_sqrt, .. } = self.lowering();
         let sqrt = if wide_sqrt { ", square roots in f64" } else { "" };
         let (version, provider) = (self.version(), self.provider());
         let threads = self.options.threads;

@@ -71,12 +71,17 @@ impl Program {
     }
 }
 
-/// Graph optimisation is off: the profile forbids re-association, and no optimisation is worth
-/// trusting one to know that. Without an arena, what a run allocates is given back at its end.
+/// Graph optimisation is off but for the fast lowering: the exact profile forbids re-association,
+/// and no optimisation is worth trusting one to know that. Without an arena, what a run allocates is given back at its end.
 fn session(runtime: &Runtime, model: &[u8], arena: bool) -> Result<Session, EngineError> {
     let provider = ort::ep::CPU::default().with_arena_allocator(arena).build();
+    let level = if runtime.lowering().lowering.is_exact() {
+        GraphOptimizationLevel::Disable
+    } else {
+        GraphOptimizationLevel::All
+    };
     let mut builder = Session::builder(runtime.environment())?
-        .with_optimization_level(GraphOptimizationLevel::Disable)
+        .with_optimization_level(level)
         .map_err(ort::Error::from)?
         .with_intra_threads(runtime.options().threads)
         .map_err(ort::Error::from)?

@@ -14,9 +14,10 @@ use dataforge_core::plan::{BatchShape, TokenPlan};
 use dataforge_core::proof::{Metrics, Outcome, ProofInputs, ScoreProof, Training};
 use dataforge_core::spec::PinnedSpec;
 use dataforge_core::units::StepIndex;
-use dataforge_engine::{Features, Options, Runtime, Score, Scorer, Weights};
+use dataforge_engine::{EngineError, Features, Options, Runtime, Score, Scorer, Weights};
 use dataforge_graph::llama::Tuning;
 use std::num::NonZeroU32;
+use std::path::Path;
 use std::time::Duration;
 
 /// Rows of a scoring batch. Any number gives the same bits; this one keeps the activations in
@@ -57,6 +58,14 @@ pub struct Timings {
     pub steps: u32,
 }
 
+/// What one submission came to.
+pub(crate) struct Run {
+    pub(crate) report: CheckReport,
+    pub(crate) outcome: Outcome,
+    pub(crate) fingerprints: Vec<RowFingerprint>,
+    pub(crate) timings: Timings,
+}
+
 /// A spec made ready: kernels, engine, weights, benchmark, and the untrained model's metrics.
 pub struct Evaluator<'w> {
     world: &'w dyn World,
@@ -82,13 +91,23 @@ impl<'w> Evaluator<'w> {
         spec: PinnedSpec,
         benchmark: Benchmark,
     ) -> Result<Self, EvaluateError> {
+        Self::prepare_with(world, spec, benchmark, Runtime::load)
+    }
+
+    /// As [`Evaluator::prepare`], with an engine that may not be exact. Such an evaluator stays in
+    /// this crate: it proves nothing.
+    pub(crate) fn prepare_with(
+        world: &'w dyn World,
+        spec: PinnedSpec,
+        benchmark: Benchmark,
+        load: fn(&Path, Options) -> Result<Runtime, EngineError>,
+    ) -> Result<Self, EvaluateError> {
         let inspector = Inspector::load(world, &spec)?;
         let questions = Questions::new(&inspector, &benchmark)?;
         let (model, recipe) = (&spec.spec().model, &spec.spec().training);
         let weights = reference_weights(world, &spec)?;
         let library = world.engine_library().map_err(EvaluateError::World)?;
-        let runtime =
-            Runtime::load(&library, Options { threads: world.threads(), ..Options::default() })?;
+        let runtime = load(&library, world.engine_options())?;
         let tuning = Tuning::from(spec.spec());
         let shape = BatchShape { rows: SCORING_ROWS, ..recipe.batch_shape() };
         let candidates = &questions.candidates;
@@ -154,21 +173,36 @@ impl<'w> Evaluator<'w> {
             benchmark: self.benchmark.root(),
             seed,
         };
+        let Run { report, outcome, fingerprints, timings } = self.run(&raw, &seed)?;
+        let proof = ScoreProof { inputs, report: report.digest(), outcome };
+        let engine = self.engine();
+        Ok(Evaluation { proof, report, fingerprints, engine, timings })
+    }
+
+    /// Checks, trains and scores, in the engine that this was prepared with.
+    pub(crate) fn run(
+        &mut self,
+        raw: &RawSubmission<'_>,
+        seed: &EpochSeed,
+    ) -> Result<Run, EvaluateError> {
         let Inspection { report, accepted, checking, tokenising } =
-            self.inspector.inspect(self.world, &raw)?;
+            self.inspector.inspect(self.world, raw)?;
         let mut timings = Timings { checking, tokenising, ..Timings::default() };
         let (outcome, fingerprints) = match accepted {
             None => (Outcome::Rejected, vec![]),
             Some(accepted) => {
                 let recipe = &self.spec.spec().training;
                 let tokens = accepted.tokens().to_vec();
-                let plan = TokenPlan::new(tokens, recipe.batch_shape(), recipe.epochs, &seed);
-                (self.train_and_score(&plan, &seed, &mut timings)?, accepted.fingerprints())
+                let plan = TokenPlan::new(tokens, recipe.batch_shape(), recipe.epochs, seed);
+                (self.train_and_score(&plan, seed, &mut timings)?, accepted.fingerprints())
             }
         };
-        let proof = ScoreProof { inputs, report: report.digest(), outcome };
-        let engine = self.runtime.description();
-        Ok(Evaluation { proof, report, fingerprints, engine, timings })
+        Ok(Run { report, outcome, fingerprints, timings })
+    }
+
+    /// The engine, for people.
+    pub(crate) fn engine(&self) -> String {
+        self.runtime.description()
     }
 
     fn train_and_score(

@@ -36,7 +36,8 @@ pub(crate) fn compute(
     Ok(Some(features.ok_or(EvaluateError::Cancelled)?))
 }
 
-/// As [`compute`], for rows that many evaluations share: the benchmark's.
+/// As [`compute`], for rows that many evaluations share: the benchmark's. Only exact features are
+/// kept.
 pub(crate) fn recall_or_compute(
     world: &dyn World,
     runtime: &Runtime,
@@ -48,6 +49,9 @@ pub(crate) fn recall_or_compute(
     let tuning = Tuning::from(spec.spec());
     if tuning.trunk().is_none() {
         return Ok(None);
+    }
+    if !runtime.lowering().lowering.is_exact() {
+        return compute(world, runtime, &tuning, weights, rows, shape);
     }
     let key = key(spec, rows);
     let whole = |bytes: Vec<u8>| {

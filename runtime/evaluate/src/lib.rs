@@ -3,7 +3,7 @@
 //! [`Evaluator::evaluate`] is the one path from a submission's bytes to a [`ScoreProof`]: split,
 //! checked by the schema kernel, tokenised, trained, scored. Each stage takes the type that only
 //! the stage before can build. [`audit::replay`] runs the same function again and names the first
-//! thing that differs. The world (files, clock, progress, cancellation) comes in through one trait,
+//! thing that differs. [`estimate()`] is a miner's quick look in plain f32, without a proof. The world (files, clock, progress, cancellation) comes in through one trait,
 //! [`World`].
 //!
 //! [`ScoreProof`]: dataforge_core::proof::ScoreProof
@@ -11,6 +11,7 @@
 
 pub mod audit;
 mod error;
+mod estimate;
 mod evaluator;
 mod features;
 mod inspect;
@@ -19,9 +20,10 @@ mod train;
 mod weights;
 mod world;
 
-pub use dataforge_engine::{EngineError, KnownAnswer, Lowering, Options, Runtime};
+pub use dataforge_engine::{EngineError, KnownAnswer, Lowering, Options, Runtime, UnknownLowering};
 pub use dataforge_sandbox::SandboxError;
 pub use error::EvaluateError;
+pub use estimate::{Ending, Estimate, estimate};
 pub use evaluator::{Evaluation, Evaluator, Timings};
 pub use inspect::{Accepted, Inspection, Inspector};
 pub use weights::reference_weights;

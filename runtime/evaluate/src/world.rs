@@ -1,6 +1,7 @@
 //! Everything an evaluation may ask of its surroundings.
 
 use dataforge_core::hash::FileDigest;
+use dataforge_engine::Options;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -79,8 +80,8 @@ pub trait World {
     /// Whatever keeps it from being found.
     fn engine_library(&self) -> Result<PathBuf, WorldError>;
 
-    /// Threads that one operator may use.
-    fn threads(&self) -> usize;
+    /// How the engine runs.
+    fn engine_options(&self) -> Options;
 
     /// What [`World::keep`] was last given under this key, if it is still there. The pipeline checks
     /// that the bytes are whole.

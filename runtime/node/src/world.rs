@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use dataforge_core::hash::FileDigest;
 use dataforge_core::units::Bytes;
-use dataforge_evaluate::{Pinned, Progress, World, WorldError};
+use dataforge_evaluate::{Options, Pinned, Progress, World, WorldError};
 
 use crate::artifacts::Artifacts;
 use crate::fs::{read_bounded, write_atomic};
@@ -23,7 +23,7 @@ pub struct NodeWorld<'a> {
     specs: &'a Specs,
     reference: String,
     artifacts: &'a Artifacts,
-    threads: usize,
+    options: Options,
     stop: &'a AtomicBool,
     report: Reporter<'a>,
     start: Instant,
@@ -36,7 +36,7 @@ impl<'a> NodeWorld<'a> {
         specs: &'a Specs,
         reference: &str,
         artifacts: &'a Artifacts,
-        threads: usize,
+        options: Options,
         stop: &'a AtomicBool,
         report: Reporter<'a>,
     ) -> Self {
@@ -46,7 +46,7 @@ impl<'a> NodeWorld<'a> {
             reason = "this is the clock that others take time from"
         )]
         let start = Instant::now();
-        Self { specs, reference, artifacts, threads, stop, report, start }
+        Self { specs, reference, artifacts, options, stop, report, start }
     }
 }
 
@@ -69,8 +69,8 @@ impl World for NodeWorld<'_> {
         Ok(self.artifacts.path("onnxruntime")?)
     }
 
-    fn threads(&self) -> usize {
-        self.threads
+    fn engine_options(&self) -> Options {
+        self.options
     }
 
     fn recall(&self, key: &FileDigest) -> Option<Vec<u8>> {

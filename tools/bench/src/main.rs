@@ -13,6 +13,7 @@ mod step;
 
 use clap::{Args, Parser, Subcommand};
 use dataforge_core::hash::EpochSeed;
+use dataforge_engine::Lowering;
 use std::io::Write as _;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
@@ -44,6 +45,9 @@ struct Step {
     /// Threads that one operator may use.
     #[arg(long, default_value = "1")]
     threads: NonZeroUsize,
+    /// Which operators compute the step: stock, slices or fast.
+    #[arg(long, default_value_t)]
+    lowering: Lowering,
     /// A spec that draws on a public set.
     #[arg(long, default_value = "date@1")]
     spec: String,

@@ -7,7 +7,7 @@ use clap::Args;
 use dataforge_core::dataset::Row;
 use dataforge_core::hash::EpochSeed;
 use dataforge_core::proof::Outcome;
-use dataforge_evaluate::{Evaluator, World as _};
+use dataforge_evaluate::{Evaluator, Options, World as _};
 use dataforge_node::Home;
 use dataforge_node::artifacts::{ArtifactLock, Artifacts, Silent};
 use dataforge_node::benchmarks::{self, PublicSet};
@@ -88,8 +88,9 @@ pub(crate) fn run(
     }
 
     let stop = AtomicBool::new(false);
-    let (reference, threads) = (&arguments.spec, arguments.threads);
-    let world = NodeWorld::new(&specs, reference, &artifacts, threads, &stop, Box::new(|_| ()));
+    let reference = &arguments.spec;
+    let options = Options { threads: arguments.threads, ..Options::default() };
+    let world = NodeWorld::new(&specs, reference, &artifacts, options, &stop, Box::new(|_| ()));
     let benchmark = benchmarks::open_rows(spec, sets.benchmark)?;
     let mut evaluator = Evaluator::prepare(&world, pinned.clone(), benchmark)?;
     for (dataset, rows) in datasets {

@@ -10,7 +10,6 @@ use dataforge_core::units::{MicroNats, StepIndex};
 use dataforge_engine::{Options, Runtime, StepResult, Trainer};
 use dataforge_evaluate::World;
 use dataforge_graph::llama::Tuning;
-use dataforge_graph::onnx::LoweringOptions;
 use dataforge_graph::optim::{AdamW, StepScalars};
 use dataforge_graph::{onnx, step::training};
 use dataforge_node::Home;
@@ -65,16 +64,19 @@ pub(crate) fn run(arguments: &Step) -> anyhow::Result<Report> {
     let stop = AtomicBool::new(false);
     let threads = arguments.threads.get();
     let reference = &arguments.spec;
-    let world = NodeWorld::new(&specs, reference, &artifacts, threads, &stop, Box::new(|_| ()));
+    let options = Options { threads, lowering: arguments.lowering };
+    let world = NodeWorld::new(&specs, reference, &artifacts, options, &stop, Box::new(|_| ()));
 
     let material = Material::load(&world, &spec, &artifacts, arguments)?;
     let library = world.engine_library().map_err(anyhow::Error::from_boxed)?;
-    let runtime = Runtime::load(&library, Options { threads, ..Options::default() })?;
+    let exact = options.lowering.is_exact();
+    let load = if exact { Runtime::load } else { Runtime::load_fast };
+    let runtime = load(&library, options)?;
     let recipe = &spec.spec().training;
     let total = material.plan.steps();
     let (tuning, weights) = (Tuning::from(spec.spec()), &material.weights);
     let mut trainer = Trainer::new(&runtime, tuning, recipe, weights, &arguments.seed, total)?;
-    write_case(arguments, &spec, &material, &mut trainer)?;
+    write_case(arguments, &spec, &material, &runtime, &mut trainer)?;
 
     let first_loss = stepped(trainer.step(StepIndex(0), &batch(&material.plan, 0)?, None)?)?;
     let state_root_after_1 = trainer.root()?;
@@ -83,7 +85,7 @@ pub(crate) fn run(arguments: &Step) -> anyhow::Result<Report> {
     Ok(Report {
         spec: arguments.spec.clone(),
         dataset: arguments.dataset.clone(),
-        engine: format!("onnxruntime {}", runtime.version()),
+        engine: runtime.description(),
         threads,
         steps: arguments.steps.get(),
         median_ms: times_ms[times_ms.len() / 2],
@@ -134,12 +136,13 @@ fn write_case(
     arguments: &Step,
     spec: &PinnedSpec,
     material: &Material,
+    runtime: &Runtime,
     trainer: &mut Trainer,
 ) -> anyhow::Result<()> {
     let (shape, recipe) = (&spec.spec().model.llama, &spec.spec().training);
     let adam = AdamW::from(recipe);
     let graph = training(&Tuning::from(spec.spec()), recipe.batch_shape(), &adam);
-    let model = onnx::lower(&graph, LoweringOptions::default());
+    let model = onnx::lower(&graph, runtime.lowering());
     let batch = batch(&material.plan, 0)?;
     let step_case = trainer.case(StepIndex(0), &batch, None, &material.weights)?;
     let (inputs, outputs) = case::write(&arguments.out, &model, &step_case)?;

@@ -46,7 +46,7 @@ fn replay(context: &Context, arguments: &Replay) -> anyhow::Result<Answer> {
         audit::replay(&mut evaluator, &proof, &bytes)?.with_context(|| name.clone())?;
     stage.finish();
     if context.json {
-        let timings = timings_json(&evaluation);
+        let timings = timings_json(&evaluation.timings);
         output::json(&json!({ "holds": true, "digest": proof.digest(), "timings": timings }))?;
     } else {
         output::line(&format!("holds: the replay gives the same digest {}", proof.digest()))?;

@@ -217,7 +217,7 @@ fn entry_json(entry: &Entry, award: &Award) -> Value {
         "share": award.share.0 as f64 / POOL.0 as f64,
         "proof_digest": proof.digest(),
         "proof_bytes": proof.to_file().len(),
-        "timings": timings_json(&entry.evaluation),
+        "timings": timings_json(&entry.evaluation.timings),
     })
 }
 

@@ -4,13 +4,13 @@ use crate::context::Context;
 use crate::exit::Answer;
 use crate::output;
 use anyhow::Context as _;
-use dataforge_evaluate::{Options, Runtime};
+use dataforge_evaluate::Runtime;
 use serde_json::json;
 
 pub(crate) fn run(context: &Context) -> anyhow::Result<Answer> {
     let library =
         context.provision(&["onnxruntime"])?.into_iter().next().context("one path per name")?;
-    let options = Options { threads: context.threads(), ..Options::default() };
+    let options = context.options();
     let (runtime, answer) = Runtime::examine(&library, options)?;
     let ok = answer.is_exact();
     let wide_sqrt = runtime.lowering().wide_sqrt;
@@ -24,16 +24,18 @@ pub(crate) fn run(context: &Context) -> anyhow::Result<Answer> {
             "expected": answer.expected,
             "library": library,
             "build": runtime.build_info(),
-            "threads": context.threads(),
+            "threads": options.threads,
+            "lowering": options.lowering.to_string(),
             "dataforge": env!("CARGO_PKG_VERSION"),
         }))?;
     } else {
         output::line(&format!("dataforge     {}", env!("CARGO_PKG_VERSION")))?;
         output::line(&format!("onnxruntime   {} at {}", runtime.version(), library.display()))?;
         output::line(&format!(
-            "provider      {}, {} threads",
+            "provider      {}, {} threads, {} lowering",
             runtime.provider(),
-            context.threads()
+            options.threads,
+            options.lowering
         ))?;
         if wide_sqrt {
             output::line("square roots  in f64: this library's own in f32 are not exact")?;

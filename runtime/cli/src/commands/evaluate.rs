@@ -59,7 +59,7 @@ pub(crate) fn run(context: &Context, arguments: &Evaluate) -> anyhow::Result<Ans
     Ok((evaluation.proof.outcome != Outcome::Rejected).into())
 }
 
-fn print_report(dataset: &Path, report: &CheckReport) -> anyhow::Result<()> {
+pub(crate) fn print_report(dataset: &Path, report: &CheckReport) -> anyhow::Result<()> {
     for fault in &report.faults {
         output::line(&format!("{}: {fault}", dataset.display()))?;
     }
@@ -137,7 +137,7 @@ pub(crate) fn summary(proof: &ScoreProof) -> Vec<String> {
     lines
 }
 
-fn report_json(report: &CheckReport) -> Value {
+pub(crate) fn report_json(report: &CheckReport) -> Value {
     json!({
         "accepted": report.accepted(),
         "rows": report.rows,
@@ -175,13 +175,12 @@ fn evaluation_json(evaluation: &Evaluation) -> Value {
     let mut value = proof_json(&evaluation.proof);
     value["check"] = report_json(&evaluation.report);
     value["engine"] = json!(evaluation.engine);
-    value["timings"] = timings_json(evaluation);
+    value["timings"] = timings_json(&evaluation.timings);
     value
 }
 
 /// Advisory timings, in seconds.
-pub(crate) fn timings_json(evaluation: &Evaluation) -> Value {
-    let timings = evaluation.timings;
+pub(crate) fn timings_json(timings: &Timings) -> Value {
     json!({
         "checking_s": timings.checking.as_secs_f64(),
         "tokenising_s": timings.tokenising.as_secs_f64(),

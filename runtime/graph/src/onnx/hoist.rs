@@ -62,6 +62,7 @@ fn element_types(graph: &GraphProto, fixed: &BTreeSet<String>) -> BTreeMap<Strin
         let element = match (to.and_then(|to| to.i), node.op_type.as_str()) {
             (Some(to), _) => i32::try_from(to).unwrap_or(data_type::FLOAT),
             (None, "Less" | "Equal") => data_type::BOOL,
+            (None, "MatMulInteger") => data_type::INT32,
             // The operands that are chosen between, not the condition.
             (None, "Where") => operands[1],
             (None, _) => operands[0],

@@ -1,15 +1,20 @@
 //! From IR nodes to ONNX nodes.
 //!
 //! Composed operators are expanded, then each primitive one becomes one stock operator, except
-//! exact sums: their operands are snapped by `Abs, ReduceMax, Mul, Add, Sub`, cast to double (one
-//! copy per operand, bits and scale), summed in double and cast back.
+//! exact sums, which [`sums`] and [`slices`] compute. The fast lowering keeps composed operators
+//! and adds in f32: [`plain`].
+
+mod plain;
+mod slices;
+mod sums;
 
 use super::proto::{
     AttributeProto, Dimension, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
     TensorShapeProto, TypeProto, TypeProtoTensor, ValueInfoProto, attribute_type, data_type,
 };
+use crate::composite;
 use crate::ir::{Element, Graph, Node, Op, Scales, Value, count};
-use crate::{composite, exact};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Opset: the newest that ONNX Runtime 1.20 and `onnx.reference` both take for every operator used
@@ -17,19 +22,50 @@ use std::collections::BTreeMap;
 const OPSET: i64 = 17;
 const IR_VERSION: i64 = 8;
 
-/// Which operators compute a graph. Every choice gives the same bits.
+/// Which operators compute a graph. All give the same bits, but for [`Lowering::Fast`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Lowering {
     /// Stock operators, exact sums in f64.
     #[default]
     Stock,
+    /// Stock operators; exact products as products of 8-bit slices, summed in i32.
+    Slices,
+    /// Plain f32 and the engine's own functions: for a quick look. Its bits are the engine's.
+    Fast,
+}
+
+impl Lowering {
+    /// Every lowering.
+    pub const ALL: [Self; 3] = [Self::Stock, Self::Slices, Self::Fast];
+
+    /// Whether it gives the bits that the IR defines.
+    #[must_use]
+    pub fn is_exact(self) -> bool {
+        self != Self::Fast
+    }
 }
 
 impl std::fmt::Display for Lowering {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Stock => "stock",
+            Self::Slices => "slices",
+            Self::Fast => "fast",
         })
+    }
+}
+
+/// No lowering has this name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no lowering {0:?}; there are stock, slices and fast")]
+pub struct UnknownLowering(String);
+
+impl std::str::FromStr for Lowering {
+    type Err = UnknownLowering;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|lowering| lowering.to_string() == name);
+        found.ok_or_else(|| UnknownLowering(name.to_owned()))
     }
 }
 
@@ -41,17 +77,26 @@ pub struct LoweringOptions {
     /// Takes f32 square roots in f64, for engines whose own are not correctly rounded. The two
     /// roundings give what one would (Figueroa 1995: 53 ≥ 2·24 + 2).
     pub wide_sqrt: bool,
+    /// Keeps both operands of a product of slices signed, for engines that take no others (CUDA).
+    /// Without it the left one is unsigned, which is quicker on x86-64.
+    pub signed_slices: bool,
 }
 
 /// The model of a graph. Its inputs and outputs carry the graph's names.
 #[must_use]
 pub fn lower(graph: &Graph, options: LoweringOptions) -> ModelProto {
-    let graph = &composite::expand(graph);
+    let graph = match options.lowering {
+        Lowering::Fast => Cow::Borrowed(graph),
+        Lowering::Stock | Lowering::Slices => Cow::Owned(composite::expand(graph)),
+    };
+    let graph = graph.as_ref();
     let mut out = Emitter {
         graph,
         options,
         proto: GraphProto::default(),
         snapped: BTreeMap::new(),
+        sliced: BTreeMap::new(),
+        units: BTreeMap::new(),
         constants: BTreeMap::new(),
     };
     out.proto.name = "dataforge".into();
@@ -71,14 +116,13 @@ pub fn lower(graph: &Graph, options: LoweringOptions) -> ModelProto {
     }
 }
 
-/// Which snapped double copy of a value: its bits, and the dimensions that share one scale.
-type SnapKey = (Value, u32, Vec<usize>);
-
 struct Emitter<'g> {
     graph: &'g Graph,
     options: LoweringOptions,
     proto: GraphProto,
-    snapped: BTreeMap<SnapKey, String>,
+    snapped: BTreeMap<sums::SnapKey, sums::Snapped>,
+    sliced: BTreeMap<slices::SliceKey, slices::Sliced>,
+    units: BTreeMap<String, slices::Unit>,
     constants: BTreeMap<(i32, Vec<i64>, Vec<u8>), String>,
 }
 
@@ -148,6 +192,11 @@ impl Emitter<'_> {
             }
             Op::ReduceSum { axes, scales } => return self.reduce_sum(&result, node, axes, *scales),
             Op::ScatterAdd => return self.scatter_add(&result, node),
+            Op::Softmax(_) => ("Softmax", None, vec![integer("axis", last() as i64)]),
+            Op::Exp => ("Exp", None, vec![]),
+            Op::Sigmoid => ("Sigmoid", None, vec![]),
+            Op::Erf => ("Erf", None, vec![]),
+            Op::Tanh => ("Tanh", None, vec![]),
             Op::Sqrt if self.options.wide_sqrt => return self.wide_sqrt(&result, operands[0]),
             Op::Add => ("Add", None, vec![]),
             Op::Sub => ("Sub", None, vec![]),
@@ -172,9 +221,6 @@ impl Emitter<'_> {
             Op::Gather => ("Gather", None, vec![integer("axis", 0)]),
             Op::TakeLast => ("GatherElements", None, vec![integer("axis", last() as i64)]),
             Op::MaxLast => ("ReduceMax", None, vec![integers("axes", &[last()])]),
-            Op::Exp | Op::Sigmoid | Op::Erf | Op::Tanh | Op::Softmax(_) => {
-                panic!("{:?} is not primitive", node.op)
-            }
         };
         let inputs: Vec<&str> = operands.into_iter().chain(extra.as_deref()).collect();
         self.emit(op_type, &inputs, &result, attributes);
@@ -185,36 +231,16 @@ impl Emitter<'_> {
         self.proto.initializer.push(TensorProto { dims, data_type, name, raw_data });
     }
 
-    /// The name of `value` snapped to `bits` with one scale per slice along `axes`, as double.
-    fn snap(&mut self, value: Value, bits: u32, axes: &[usize], scales: Scales) -> String {
-        let rank = self.graph.shape(value).len();
-        let axes: Vec<usize> =
-            if scales == Scales::Tensor { (0..rank).collect() } else { axes.to_vec() };
-        let key = (value, bits, axes);
-        if let Some(name) = self.snapped.get(&key) {
-            return name.clone();
-        }
-        let x = self.name(value);
-        let part = |what: &str| format!("{x}.{what}{}", self.snapped.len());
-        let [abs, max, c, up, down, wide] = ["abs", "max", "scale", "up", "snap", "wide"].map(part);
-        let factor =
-            self.constant(data_type::FLOAT, &[1], exact::snap_factor(bits).to_le_bytes().into());
-        self.emit("Abs", &[&x], &abs, vec![]);
-        self.emit("ReduceMax", &[&abs], &max, vec![integers("axes", &key.2)]);
-        self.emit("Mul", &[&max, &factor], &c, vec![]);
-        self.emit("Add", &[&x, &c], &up, vec![]);
-        self.emit("Sub", &[&up, &c], &down, vec![]);
-        self.widen(&down, &wide);
-        self.snapped.insert(key, wide.clone());
-        wide
+    fn cast(&mut self, x: &str, result: &str, element: i32) {
+        self.emit("Cast", &[x], result, vec![integer("to", i64::from(element))]);
     }
 
     fn widen(&mut self, x: &str, wide: &str) {
-        self.emit("Cast", &[x], wide, vec![integer("to", i64::from(data_type::DOUBLE))]);
+        self.cast(x, wide, data_type::DOUBLE);
     }
 
     fn narrow(&mut self, wide: &str, result: &str) {
-        self.emit("Cast", &[wide], result, vec![integer("to", i64::from(data_type::FLOAT))]);
+        self.cast(wide, result, data_type::FLOAT);
     }
 
     fn wide_sqrt(&mut self, result: &str, x: &str) {
@@ -228,26 +254,51 @@ impl Emitter<'_> {
         &mut self,
         result: &str,
         node: &Node,
-        (ta, tb): (bool, bool),
+        flips: (bool, bool),
         scales: Scales,
         bits: u32,
     ) {
-        let (a, b) = (node.inputs[0], node.inputs[1]);
-        let shape = self.graph.shape(a);
-        let rank = shape.len();
-        let (row, column) = (rank - 2, rank - 1);
-        let wide_a = self.snap(a, bits, &[if ta { row } else { column }], scales);
-        let wide_b = self.snap(b, bits, &[if tb { column } else { row }], scales);
-        let product = format!("{result}.wide");
+        match self.options.lowering {
+            Lowering::Stock => self.wide_product(result, node, flips, scales, bits),
+            Lowering::Slices => self.sliced_product(result, node, flips, scales, bits),
+            Lowering::Fast => self.plain_product(result, node, flips),
+        }
+    }
+
+    fn reduce_sum(&mut self, result: &str, node: &Node, axes: &[usize], scales: Scales) {
+        match self.options.lowering {
+            Lowering::Stock | Lowering::Slices => self.wide_sum(result, node, axes, scales),
+            Lowering::Fast => self.plain_sum(result, node, axes),
+        }
+    }
+
+    fn scatter_add(&mut self, result: &str, node: &Node) {
+        match self.options.lowering {
+            Lowering::Stock | Lowering::Slices => self.wide_scatter(result, node),
+            Lowering::Fast => self.plain_scatter(result, node),
+        }
+    }
+
+    /// The product of two matrices, or of two stacks of them, as the engine computes it.
+    fn product(&mut self, result: &str, a: String, b: String, rank: usize, (ta, tb): (bool, bool)) {
         if rank == 2 {
             let flags = vec![integer("transA", i64::from(ta)), integer("transB", i64::from(tb))];
-            self.emit("Gemm", &[&wide_a, &wide_b], &product, flags);
+            self.emit("Gemm", &[&a, &b], result, flags);
         } else {
-            let left = self.flipped(wide_a, rank, ta, &format!("{result}.left"));
-            let right = self.flipped(wide_b, rank, tb, &format!("{result}.right"));
-            self.emit("MatMul", &[&left, &right], &product, vec![]);
+            let left = self.flipped(a, rank, ta, &format!("{result}.left"));
+            let right = self.flipped(b, rank, tb, &format!("{result}.right"));
+            self.emit("MatMul", &[&left, &right], result, vec![]);
         }
-        self.narrow(&product, result);
+    }
+
+    /// The matrix `[r, classes]` whose row i is 1 at the index i of `ids` `[r, 1]` and 0 elsewhere.
+    fn one_hot(&mut self, result: &str, ids: Value, classes: usize, element: i32) -> String {
+        let bytes = (0i64..).take(classes).flat_map(i64::to_le_bytes).collect();
+        let classes = self.constant(data_type::INT64, &[1, classes], bytes);
+        let [hit, one_hot] = ["hit", "one_hot"].map(|part| format!("{result}.{part}"));
+        self.emit("Equal", &[&self.name(ids), &classes], &hit, vec![]);
+        self.cast(&hit, &one_hot, element);
+        one_hot
     }
 
     fn flipped(&mut self, x: String, rank: usize, flip: bool, name: &str) -> String {
@@ -258,29 +309,6 @@ impl Emitter<'_> {
         perm.swap(rank - 1, rank - 2);
         self.emit("Transpose", &[&x], name, vec![integers("perm", &perm)]);
         name.to_owned()
-    }
-
-    fn reduce_sum(&mut self, result: &str, node: &Node, axes: &[usize], scales: Scales) {
-        let wide = self.snap(node.inputs[0], exact::SUM_BITS, axes, scales);
-        let axes = self.integers(axes);
-        let sum = format!("{result}.wide");
-        self.emit("ReduceSum", &[&wide, &axes], &sum, vec![]);
-        self.narrow(&sum, result);
-    }
-
-    /// As a product with the one-hot matrix of the indices: ONNX Runtime's ScatterND adds duplicate
-    /// rows from several threads without a lock, and loses some.
-    fn scatter_add(&mut self, result: &str, node: &Node) {
-        let (rows, ids) = (node.inputs[0], node.inputs[1]);
-        let classes: Vec<usize> = (0..node.shape[0]).collect();
-        let wide = self.snap(rows, exact::SUM_BITS, &[], Scales::Tensor);
-        let bytes = classes.iter().flat_map(|v| (*v as i64).to_le_bytes()).collect();
-        let classes = self.constant(data_type::INT64, &[1, classes.len()], bytes);
-        let [hit, one_hot, sum] = ["hit", "one_hot", "wide"].map(|part| format!("{result}.{part}"));
-        self.emit("Equal", &[&self.name(ids), &classes], &hit, vec![]);
-        self.widen(&hit, &one_hot);
-        self.emit("Gemm", &[&one_hot, &wide], &sum, vec![integer("transA", 1)]);
-        self.narrow(&sum, result);
     }
 }
 

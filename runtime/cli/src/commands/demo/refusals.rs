@@ -5,7 +5,7 @@ use dataforge_core::dataset::RawSubmission;
 use dataforge_core::hash::{BenchmarkRoot, FileDigest};
 use dataforge_core::proof::ScoreProof;
 use dataforge_core::spec::PinnedSpec;
-use dataforge_evaluate::{Inspector, Pinned, Progress, World, WorldError, audit};
+use dataforge_evaluate::{Inspector, Options, Pinned, Progress, World, WorldError, audit};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -73,8 +73,8 @@ impl World for OneByteOff<'_> {
         self.0.engine_library()
     }
 
-    fn threads(&self) -> usize {
-        self.0.threads()
+    fn engine_options(&self) -> Options {
+        self.0.engine_options()
     }
 
     fn recall(&self, key: &FileDigest) -> Option<Vec<u8>> {

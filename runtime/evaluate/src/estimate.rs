@@ -1,0 +1,70 @@
+//! A miner's quick look: the same path as an evaluation, in the engine's plain f32.
+//!
+//! What comes out depends on the engine and the machine. It proves nothing, so there is no proof in
+//! it and nothing that one could be made of.
+
+use crate::error::EvaluateError;
+use crate::evaluator::{Evaluator, Run, Timings};
+use crate::world::World;
+use dataforge_core::benchmark::Benchmark;
+use dataforge_core::dataset::{CheckReport, RawSubmission};
+use dataforge_core::hash::EpochSeed;
+use dataforge_core::proof::{Metrics, Outcome};
+use dataforge_core::spec::PinnedSpec;
+use dataforge_core::units::{MicroNats, StepIndex};
+use dataforge_engine::Runtime;
+
+/// About what an evaluation would give.
+#[derive(Debug, Clone)]
+pub struct Estimate {
+    /// What the kernels found: exact.
+    pub report: CheckReport,
+    /// How training went: not exact.
+    pub ending: Ending,
+    /// Which engine computed it, and how.
+    pub engine: String,
+    /// How long each stage took.
+    pub timings: Timings,
+}
+
+/// How an estimate ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The kernels did not accept the submission.
+    Rejected,
+    /// Something was not finite at this step.
+    Diverged(StepIndex),
+    /// Trained and measured.
+    Scored {
+        /// The untrained reference on the benchmark.
+        baseline: Metrics,
+        /// The trained model on the benchmark.
+        trained: Metrics,
+        /// About what would be paid for.
+        lift: MicroNats,
+    },
+}
+
+/// Checks, trains and scores one submission in the fast lowering.
+///
+/// # Errors
+/// [`EvaluateError`], as [`Evaluator::evaluate`].
+pub fn estimate(
+    world: &dyn World,
+    spec: PinnedSpec,
+    benchmark: Benchmark,
+    bytes: &[u8],
+    seed: &EpochSeed,
+) -> Result<Estimate, EvaluateError> {
+    let mut evaluator = Evaluator::prepare_with(world, spec, benchmark, Runtime::load_fast)?;
+    let Run { report, outcome, timings, .. } =
+        evaluator.run(&RawSubmission::split(bytes)?, seed)?;
+    let ending = match outcome {
+        Outcome::Rejected => Ending::Rejected,
+        Outcome::Diverged { at, .. } => Ending::Diverged(at),
+        Outcome::Scored { trained, lift, .. } => {
+            Ending::Scored { baseline: evaluator.baseline(), trained, lift }
+        }
+    };
+    Ok(Estimate { report, ending, engine: evaluator.engine(), timings })
+}

@@ -50,3 +50,6 @@ pub const SEQUENCE_TOKENS_MAX: u32 = 8_192;
 /// for short contractions; 20 lets all contractions of up to 2,048 terms share one snapped copy of
 /// each operand; up to 14 fit 16-bit integers.
 pub const OPERAND_BITS: std::ops::RangeInclusive<u32> = 8..=22;
+
+/// Pieces of the template that a spec puts around the fields of a row.
+pub const TEMPLATE_PIECES_MAX: usize = 64;

@@ -8,7 +8,7 @@ use crate::codec;
 use crate::hash::{BenchmarkRoot, FileDigest, SpecId, tagged};
 use crate::limits::{
     BATCH_TOKENS_MAX, CANDIDATES_MAX, OPERAND_BITS, PARAMETER_ELEMENTS_MAX, SEQUENCE_TOKENS_MAX,
-    SPEC_BYTES_MAX, STEPS_MAX,
+    SPEC_BYTES_MAX, STEPS_MAX, TEMPLATE_PIECES_MAX,
 };
 use crate::plan::BatchShape;
 use crate::units::{Bytes, Fuel, Micro, MicroNats};
@@ -109,16 +109,54 @@ pub struct Model {
     pub weights: String,
     /// Artifact with the Hugging Face `tokenizer.json`.
     pub tokenizer: String,
-    /// Text put before a row's input.
-    pub before_input: String,
-    /// Text that follows a row's input before the output begins.
-    pub after_input: String,
-    /// Text put before an output; belongs to what is learned.
-    pub before_output: String,
-    /// Text put after an output; belongs to what is learned.
-    pub after_output: String,
+    /// Put before a row's input.
+    pub before_input: Vec<Piece>,
+    /// Follows a row's input before the output begins.
+    pub after_input: Vec<Piece>,
+    /// Put before an output; belongs to what is learned.
+    pub before_output: Vec<Piece>,
+    /// Put after an output; belongs to what is learned.
+    pub after_output: Vec<Piece>,
     /// Architecture.
     pub llama: LlamaShape,
+}
+
+/// A piece of the template around a row's fields. In TOML a string or an integer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "PieceValue", rename_all = "kebab-case")]
+pub enum Piece {
+    /// Text, tokenised together with the text beside it. Never yields a control token, whatever it
+    /// spells; nor does a row's text.
+    Text(String),
+    /// A token by its id: the only way to a control token.
+    Token(u32),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum PieceValue {
+    Text(String),
+    Token(u32),
+}
+
+impl Piece {
+    /// Its text, if it is one.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Token(_) => None,
+        }
+    }
+}
+
+impl From<PieceValue> for Piece {
+    fn from(value: PieceValue) -> Self {
+        match value {
+            PieceValue::Text(text) => Self::Text(text),
+            PieceValue::Token(id) => Self::Token(id),
+        }
+    }
 }
 
 /// Shape of a llama-family decoder: RMSNorm, rotary positions, grouped-query attention, SwiGLU.
@@ -330,6 +368,12 @@ impl Spec {
     fn validate(&self) -> Result<(), SpecError> {
         let m = &self.model.llama;
         let t = &self.training;
+        let template = || {
+            let model = &self.model;
+            let before = model.before_input.iter().chain(&model.before_output);
+            before.chain(&model.after_input).chain(&model.after_output)
+        };
+        let known = |piece: &Piece| !matches!(piece, Piece::Token(id) if *id >= m.vocabulary.get());
         let head_width = m.width.get().checked_div(m.heads.get()).unwrap_or(0);
         let steps = product(t.epochs.get(), self.rows.count_max.get().div_ceil(t.batch_rows.get()));
         let batch = product(t.batch_rows.get(), t.positions.get());
@@ -353,6 +397,8 @@ impl Spec {
             ("kernels.schema", is_file_name(&self.kernels.schema), "a plain file name"),
             ("kernels.tokenizer", is_file_name(&self.kernels.tokenizer), "a plain file name"),
             ("rows.count_max", self.rows.count_max >= self.rows.count_min, "less than count_min"),
+            ("model", template().all(known), "a template token is not in the vocabulary"),
+            ("model", template().count() <= TEMPLATE_PIECES_MAX, "too many template pieces"),
             ("model.llama.heads", divides(m.heads, m.width), "does not divide the width"),
             ("model.llama.heads", head_width.is_multiple_of(2), "head width must be even"),
             ("model.llama.kv_heads", divides(m.kv_heads, m.heads), "does not divide the heads"),

@@ -2,7 +2,7 @@
 //!
 //! Each case changes one line of a published spec.
 
-use dataforge_core::spec::{PinnedSpec, Spec, SpecLock};
+use dataforge_core::spec::{Piece, PinnedSpec, Spec, SpecLock};
 
 const SPEC: &str = include_str!("../../../eval-specs/date/1/spec.toml");
 const LOCK: &str = include_str!("../../../eval-specs/date/1/spec.lock");
@@ -69,6 +69,16 @@ fn ranges_hold() {
     refused("candidates", "candidates = 1", "benchmark.candidates");
     refused("candidates", "candidates = 65", "benchmark.candidates");
     refused("margin_micronats", "margin_micronats = -1", "score.margin_micronats");
+}
+
+#[test]
+fn a_template_is_text_and_known_tokens() {
+    let spec = Spec::parse(&with("after_input", r#"after_input = [1, "\n", 2]"#)).unwrap();
+    let text = Piece::Text("\n".into());
+    assert_eq!(spec.model.after_input, [Piece::Token(1), text, Piece::Token(2)]);
+    refused("after_input", "after_input = [1024]", "not in the vocabulary");
+    refused("after_input", "after_input = [-1]", "after_input");
+    refused("after_input", &format!("after_input = {:?}", vec![1; 64]), "too many");
 }
 
 #[test]

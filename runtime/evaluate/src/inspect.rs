@@ -9,7 +9,7 @@ use dataforge_core::dataset::{CheckReport, RawSubmission, Row, RowFault};
 use dataforge_core::hash::{FileDigest, RowFingerprint, file_digest};
 use dataforge_core::limits::REPORTED_FAULTS_MAX;
 use dataforge_core::plan::TokenRow;
-use dataforge_core::spec::{PinnedSpec, Spec};
+use dataforge_core::spec::{Piece, PinnedSpec, Spec};
 use dataforge_core::units::Fuel;
 use dataforge_sandbox::{
     KernelLimits, RowOutcome, Sandbox, SandboxError, SchemaKernel, SchemaRules, TokenizerKernel,
@@ -206,20 +206,20 @@ impl Inspector {
         fuel: &mut u64,
     ) -> Result<Result<Vec<Result<TokenRow, String>>, String>, EvaluateError> {
         let model = &self.spec.model;
-        let texts: Vec<String> = pairs
+        let rows: Vec<[Vec<Piece>; 2]> = pairs
             .iter()
-            .flat_map(|(input, output)| {
+            .map(|(input, output)| {
                 [
-                    format!("{}{input}{}", model.before_input, model.after_input),
-                    format!("{}{output}{}", model.before_output, model.after_output),
+                    framed(&model.before_input, input, &model.after_input),
+                    framed(&model.before_output, output, &model.after_output),
                 ]
             })
             .collect();
+        let texts: Vec<&str> = rows.iter().flatten().flatten().filter_map(Piece::text).collect();
         let per_call = 2 * self.spec.limits.rows_per_call.get() as usize;
         let mut ids = Vec::with_capacity(texts.len());
-        for texts in calls(&texts, per_call, String::len) {
-            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-            let encoded = self.tokenizer.encode(&self.tokenizer_json, &texts);
+        for texts in calls(&texts, per_call, |text| text.len()) {
+            let encoded = self.tokenizer.encode(&self.tokenizer_json, texts);
             match blame(encoded, &self.spec.kernels.tokenizer)? {
                 Ok(encoded) => {
                     *fuel += encoded.fuel;
@@ -228,8 +228,19 @@ impl Inspector {
                 Err(reason) => return Ok(Err(reason)),
             }
         }
-        let pair = |pair: &[Vec<u32>]| self.token_row(&pair[0], &pair[1]);
-        Ok(Ok(ids.chunks_exact(2).map(pair).collect()))
+        let mut ids = ids.into_iter();
+        let mut tokens = |pieces: &[Piece]| -> Vec<u32> {
+            let tokens = |piece: &Piece| match piece {
+                Piece::Text(_) => ids.next().unwrap_or_default(),
+                Piece::Token(id) => vec![*id],
+            };
+            pieces.iter().flat_map(tokens).collect()
+        };
+        let row = |row: &[Vec<Piece>; 2]| {
+            let [prompt, output] = row.each_ref().map(|pieces| tokens(pieces));
+            self.token_row(&prompt, &output)
+        };
+        Ok(Ok(rows.iter().map(row).collect()))
     }
 
     fn token_row(&self, prompt: &[u32], output: &[u32]) -> Result<TokenRow, String> {
@@ -251,6 +262,20 @@ impl Inspector {
         }
         Ok(TokenRow { ids: [prompt, output].concat(), prompt_tokens: prompt.len() as u32 })
     }
+}
+
+/// A field with its template: texts that touch are one text, and none is empty.
+fn framed(before: &[Piece], field: &str, after: &[Piece]) -> Vec<Piece> {
+    let field = Piece::Text(field.to_owned());
+    let mut framed: Vec<Piece> = Vec::new();
+    for piece in before.iter().chain([&field]).chain(after) {
+        match (framed.last_mut(), piece) {
+            (_, Piece::Text(text)) if text.is_empty() => {}
+            (Some(Piece::Text(so_far)), Piece::Text(text)) => so_far.push_str(text),
+            _ => framed.push(piece.clone()),
+        }
+    }
+    framed
 }
 
 /// Faults found, of which the first are kept.

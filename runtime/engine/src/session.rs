@@ -164,7 +164,7 @@ pub(crate) fn tensor_proto(name: &str, value: &DynValue) -> Result<TensorProto, 
         let (dims, data) = value.try_extract_tensor::<i64>()?;
         (dims.to_vec(), data_type::INT64, data.iter().flat_map(|x| x.to_le_bytes()).collect())
     };
-    Ok(TensorProto { dims, data_type, name: name.to_owned(), raw_data })
+    Ok(TensorProto { dims, data_type, name: name.to_owned(), raw_data, ..Default::default() })
 }
 
 fn missing(name: &str) -> EngineError {

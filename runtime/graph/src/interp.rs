@@ -88,9 +88,10 @@ fn evaluate(node: &Node, x: &[&Tensor], mode: Arithmetic) -> Vec<f64> {
         Op::Abs => unary(f64::abs),
         Op::Sqrt => unary(f64::sqrt),
         Op::Floor => unary(f64::floor),
-        Op::ToIndex | Op::Reshape | Op::Concat => {
-            x.iter().flat_map(|t| t.data.iter().copied()).collect()
-        }
+        Op::ToIndex | Op::Reshape => x[0].data.clone(),
+        Op::ToFloat => unary(|a| a),
+        Op::Concat(axis) => concat(x, *axis),
+        Op::Slice { axis, start, step } => slice(x[0], *axis, *start, *step, node.shape[*axis]),
         Op::Expand => repeat(x[0], &node.shape),
         Op::Select => {
             let [which, a, b] = [0, 1, 2].map(|i| repeat(x[i], &node.shape));
@@ -228,7 +229,27 @@ fn snapped(x: &Tensor, contracted: usize, bits: u32, scales: Scales, mode: Arith
     data
 }
 
-fn repeat(x: &Tensor, shape: &[usize]) -> Vec<f64> {
+/// Joins along `axis`.
+pub(crate) fn concat(parts: &[&Tensor], axis: usize) -> Vec<f64> {
+    let pages: usize = parts[0].shape[..axis].iter().product();
+    let page = |part: &Tensor| count(&part.shape[axis..]);
+    (0..pages)
+        .flat_map(|i| parts.iter().flat_map(move |part| &part.data[i * page(part)..][..page(part)]))
+        .copied()
+        .collect()
+}
+
+/// Every `step`-th element along `axis` from `start` on, `len` of them.
+pub(crate) fn slice(x: &Tensor, axis: usize, start: usize, step: usize, len: usize) -> Vec<f64> {
+    let inner = count(&x.shape[axis + 1..]);
+    let pages: usize = x.shape[..axis].iter().product();
+    let rows = (0..pages)
+        .flat_map(|page| (0..len).map(move |i| (page * x.shape[axis] + start + i * step) * inner));
+    rows.flat_map(|at| x.data[at..at + inner].iter().copied()).collect()
+}
+
+/// `x` broadcast to `shape`.
+pub(crate) fn repeat(x: &Tensor, shape: &[usize]) -> Vec<f64> {
     if x.shape == shape {
         return x.data.clone();
     }
@@ -242,7 +263,7 @@ fn repeat(x: &Tensor, shape: &[usize]) -> Vec<f64> {
     walk(shape, &strides).map(|at| x.data[at]).collect()
 }
 
-fn transpose(x: &Tensor, perm: &[usize]) -> Vec<f64> {
+pub(crate) fn transpose(x: &Tensor, perm: &[usize]) -> Vec<f64> {
     let stride_of = |axis: usize| count(&x.shape[axis + 1..]);
     let shape: Shape = perm.iter().map(|p| x.shape[*p]).collect();
     let strides: Vec<usize> = perm.iter().map(|p| stride_of(*p)).collect();

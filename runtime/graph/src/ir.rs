@@ -78,6 +78,8 @@ pub enum Op {
     Select,
     /// f32 to index, exact integers only.
     ToIndex,
+    /// Index to f32, rounded to nearest even beyond 2^24.
+    ToFloat,
     /// Same elements, other dimensions.
     Reshape,
     /// Dimension i of the result is dimension `perm[i]` of the operand.
@@ -86,8 +88,17 @@ pub enum Op {
     Expand,
     /// Element j along the last dimension is element `order[j]` of the operand.
     PermuteLast(Vec<usize>),
-    /// Joins along dimension 0.
-    Concat,
+    /// Joins along a dimension.
+    Concat(usize),
+    /// Every `step`-th element along a dimension from `start` on, as many as the result has.
+    Slice {
+        /// The dimension.
+        axis: usize,
+        /// First element.
+        start: usize,
+        /// At least 1.
+        step: usize,
+    },
     /// Rows of a table `[n, …]` by indices of any shape.
     Gather,
     /// `[…, n]` by one index per row `[…, 1]`.
@@ -337,6 +348,12 @@ impl Graph {
         self.push(Op::ToIndex, vec![a], shape, Element::I64)
     }
 
+    /// Indices as f32.
+    pub fn to_float(&mut self, a: Value) -> Value {
+        let shape = self.shape(a).to_vec();
+        self.push(Op::ToFloat, vec![a], shape, Element::F32)
+    }
+
     /// Same elements, other dimensions.
     pub fn reshape(&mut self, a: Value, shape: &[usize]) -> Value {
         let node = self.node(a);
@@ -362,7 +379,8 @@ impl Graph {
         if self.shape(a) == shape {
             return a;
         }
-        self.push(Op::Expand, vec![a], shape.to_vec(), Element::F32)
+        let element = self.node(a).element;
+        self.push(Op::Expand, vec![a], shape.to_vec(), element)
     }
 
     /// Element j along the last dimension becomes element `order[j]`.
@@ -371,14 +389,30 @@ impl Graph {
         self.unary(Op::PermuteLast(order.to_vec()), a)
     }
 
-    /// Joins vectors end to end.
-    pub fn concat(&mut self, parts: &[Value]) -> Value {
-        let total = parts.iter().map(|part| {
-            assert_eq!(self.shape(*part).len(), 1, "concat joins vectors");
-            self.shape(*part)[0]
-        });
-        let shape = vec![total.sum()];
-        self.push(Op::Concat, parts.to_vec(), shape, Element::F32)
+    /// Joins along `axis`; the other dimensions are equal.
+    pub fn concat(&mut self, parts: &[Value], axis: usize) -> Value {
+        let first = self.node(parts[0]);
+        let (mut shape, element) = (first.shape.clone(), first.element);
+        shape[axis] = parts.iter().map(|part| self.shape(*part)[axis]).sum();
+        for part in parts {
+            let mut wide = self.shape(*part).to_vec();
+            wide[axis] = shape[axis];
+            assert_eq!(wide, shape, "concat along {axis}");
+        }
+        self.push(Op::Concat(axis), parts.to_vec(), shape, element)
+    }
+
+    /// Elements `start`, `start + step`, … along `axis`, `len` of them.
+    pub fn slice(&mut self, a: Value, axis: usize, start: usize, step: usize, len: usize) -> Value {
+        let node = self.node(a);
+        let (mut shape, element) = (node.shape.clone(), node.element);
+        let last = start + (len - 1) * step;
+        assert!(step > 0 && last < shape[axis], "slice of {shape:?} along {axis} up to {last}");
+        if len == shape[axis] {
+            return a;
+        }
+        shape[axis] = len;
+        self.push(Op::Slice { axis, start, step }, vec![a], shape, element)
     }
 
     /// Rows of `table` `[n, …]` at `ids`: shape of ids, then the table's other dimensions.

@@ -80,7 +80,11 @@ fn movement(g: &mut Graph) {
         ("take", g.take_last(matrix, column)),
         ("one_hot", g.select(hit, matrix, zero)),
         ("expand", g.expand(row, &[64, 48])),
-        ("concat", g.concat(&[flat, flat])),
+        ("concat", g.concat(&[flat, flat], 0)),
+        ("concat_last", g.concat(&[matrix, row, matrix], 1)),
+        ("slice", g.slice(matrix, 1, 3, 7, 5)),
+        ("slice_rows", g.slice(matrix, 0, 8, 1, 16)),
+        ("float", g.to_float(ids)),
         ("scatter", g.scatter_add(matrix, column, 48)),
     ];
     declare(g, "", &results);

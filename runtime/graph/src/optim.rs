@@ -120,7 +120,7 @@ pub fn clip_factor(g: &mut Graph, gradients: &[Value], clip_norm: f64) -> Value 
             g.reshape(sum, &[1])
         })
         .collect();
-    let all = g.concat(&parts);
+    let all = g.concat(&parts, 0);
     let total = g.reduce_sum(all, &[0], Scales::Tensor);
     let norm = g.sqrt(total);
     let clip = g.scalar(clip_norm as f32);

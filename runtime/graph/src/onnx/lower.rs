@@ -16,6 +16,7 @@ use crate::composite;
 use crate::ir::{Element, Graph, Node, Op, Scales, Value, count};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::iter;
 
 /// Opset: the newest that ONNX Runtime 1.20 and `onnx.reference` both take for every operator used
 /// here.
@@ -113,6 +114,7 @@ pub fn lower(graph: &Graph, options: LoweringOptions) -> ModelProto {
         producer_name: "dataforge".into(),
         graph: Some(out.proto),
         opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
+        ..Default::default()
     }
 }
 
@@ -147,6 +149,7 @@ impl Emitter<'_> {
             name: output.to_owned(),
             op_type: op_type.to_owned(),
             attribute,
+            ..Default::default()
         });
     }
 
@@ -158,7 +161,14 @@ impl Emitter<'_> {
             return name.clone();
         }
         self.constants.insert(key, next.clone());
-        self.proto.initializer.push(TensorProto { dims, data_type, name: next.clone(), raw_data });
+        let name = next.clone();
+        self.proto.initializer.push(TensorProto {
+            dims,
+            data_type,
+            name,
+            raw_data,
+            ..Default::default()
+        });
         next
     }
 
@@ -217,7 +227,11 @@ impl Emitter<'_> {
             Op::PermuteLast(order) => {
                 ("Gather", Some(self.integers(order)), vec![integer("axis", last() as i64)])
             }
-            Op::Concat => ("Concat", None, vec![integer("axis", 0)]),
+            Op::Concat(axis) => ("Concat", None, vec![integer("axis", *axis as i64)]),
+            Op::Slice { axis, start, step } => {
+                return self.slice(&result, node, *axis, *start, *step);
+            }
+            Op::ToFloat => ("Cast", None, vec![integer("to", i64::from(data_type::FLOAT))]),
             Op::Gather => ("Gather", None, vec![integer("axis", 0)]),
             Op::TakeLast => ("GatherElements", None, vec![integer("axis", last() as i64)]),
             Op::MaxLast => ("ReduceMax", None, vec![integers("axes", &[last()])]),
@@ -226,9 +240,23 @@ impl Emitter<'_> {
         self.emit(op_type, &inputs, &result, attributes);
     }
 
+    fn slice(&mut self, result: &str, node: &Node, axis: usize, start: usize, step: usize) {
+        let end = start + (node.shape[axis] - 1) * step + 1;
+        let bounds = [start, end, axis, step].map(|bound| self.integers(&[bound]));
+        let x = self.name(node.inputs[0]);
+        let inputs: Vec<&str> = iter::once(&x).chain(&bounds).map(String::as_str).collect();
+        self.emit("Slice", &inputs, result, vec![]);
+    }
+
     fn initializer(&mut self, name: String, data_type: i32, dims: &[usize], raw_data: Vec<u8>) {
         let dims = dims.iter().map(|d| *d as i64).collect();
-        self.proto.initializer.push(TensorProto { dims, data_type, name, raw_data });
+        self.proto.initializer.push(TensorProto {
+            dims,
+            data_type,
+            name,
+            raw_data,
+            ..Default::default()
+        });
     }
 
     fn cast(&mut self, x: &str, result: &str, element: i32) {
@@ -333,7 +361,8 @@ fn value_info(name: &str, element: Element, shape: &[usize]) -> ValueInfoProto {
         Element::I64 => data_type::INT64,
         Element::Bool => panic!("truth values do not leave a graph"),
     };
-    let dim = shape.iter().map(|d| Dimension { dim_value: Some(*d as i64) }).collect();
+    let dim =
+        shape.iter().map(|d| Dimension { dim_value: Some(*d as i64), dim_param: None }).collect();
     let tensor_type = Some(TypeProtoTensor { elem_type, shape: Some(TensorShapeProto { dim }) });
     ValueInfoProto { name: name.into(), r#type: Some(TypeProto { tensor_type }) }
 }

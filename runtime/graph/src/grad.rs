@@ -325,7 +325,7 @@ mod tests {
     /// in real arithmetic.
     #[track_caller]
     fn check(op: impl Fn(&mut Graph, Value, Value) -> Value) {
-        let mut g = Graph::new();
+        let mut g = Graph::new(20);
         let [a, b] = ["a", "b"].map(|name| g.input(name, &[3, 4], Element::F32));
         let y = op(&mut g, a, b);
         let shape = g.shape(y).to_vec();
@@ -414,7 +414,7 @@ mod tests {
 
     #[test]
     fn a_shared_maximum_is_shared() {
-        let mut g = Graph::new();
+        let mut g = Graph::new(20);
         let a = g.input("a", &[1, 4], Element::F32);
         let max = g.max_last(a);
         let one = g.scalar(1.0);

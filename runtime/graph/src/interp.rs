@@ -142,7 +142,7 @@ fn snap<'a>(xs: impl IntoIterator<Item = &'a mut f64>, bits: u32, mode: Arithmet
 }
 
 /// The index of the group that each element of `shape` falls into when `axes` are summed.
-fn groups(shape: &[usize], axes: &[usize]) -> Vec<usize> {
+pub(crate) fn groups(shape: &[usize], axes: &[usize]) -> Vec<usize> {
     let kept = keep_one(shape, axes);
     let ids = Tensor { shape: kept.clone(), data: (0..count(&kept)).map(|i| i as f64).collect() };
     repeat(&ids, shape).into_iter().map(|i| i as usize).collect()

@@ -6,6 +6,7 @@
 //! once.
 
 mod hoist;
+pub mod import;
 mod lower;
 pub mod proto;
 

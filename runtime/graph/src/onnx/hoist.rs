@@ -37,7 +37,14 @@ pub fn hoist(model: &ModelProto, fixed: &BTreeSet<String>) -> Split {
         let initializer = whole.initializer.iter().filter(|t| used.contains(&t.name)).cloned();
         let initializer = initializer.collect();
         let input = input.into_iter().filter(|info| used.contains(&info.name)).collect();
-        let graph = GraphProto { node, name: whole.name.clone(), initializer, input, output };
+        let graph = GraphProto {
+            node,
+            name: whole.name.clone(),
+            initializer,
+            input,
+            output,
+            ..Default::default()
+        };
         ModelProto { graph: Some(graph), ..model.clone() }
     };
     let inputs = [whole.input.clone(), handed.clone()].concat();

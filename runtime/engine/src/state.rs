@@ -5,8 +5,8 @@ use dataforge_core::hash::{Digest as _, EpochSeed, StateRoot};
 use dataforge_core::merkle;
 use dataforge_core::proof::tensor_hash;
 use dataforge_core::random::SeedStream;
-use dataforge_core::spec::{LlamaShape, Method};
-use dataforge_graph::llama::{self, Parameter, Tuning, is_inner_adapter};
+use dataforge_core::spec::Method;
+use dataforge_graph::llama::{Parameter, Tuning, is_inner_adapter};
 use ort::value::{DynValue, Tensor};
 use std::collections::BTreeMap;
 
@@ -42,17 +42,16 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Checks that `tensors` are exactly the parameters of `shape`, in [`llama::parameters`]'
-    /// names.
+    /// Checks that `tensors` are exactly the `parameters` of a model.
     ///
     /// # Errors
     /// [`WeightsError`] naming the first parameter that does not fit.
     pub fn new(
-        shape: &LlamaShape,
+        parameters: Vec<Parameter>,
         mut tensors: BTreeMap<String, Vec<f32>>,
     ) -> Result<Self, WeightsError> {
         let mut ordered = Vec::new();
-        for parameter in llama::parameters(shape) {
+        for parameter in parameters {
             let Some(data) = tensors.remove(&parameter.name) else {
                 return Err(WeightsError::Missing(parameter.name));
             };

@@ -26,5 +26,5 @@ pub use error::EvaluateError;
 pub use estimate::{Ending, Estimate, estimate};
 pub use evaluator::{Evaluation, Evaluator, Timings};
 pub use inspect::{Accepted, Inspection, Inspector};
-pub use weights::reference_weights;
+pub use weights::{WeightsFileError, read_weights, reference_weights};
 pub use world::{Pinned, Progress, World, WorldError};

@@ -1,35 +1,35 @@
-//! Reading pinned reference weights: NumPy `.npz` files with the llama family's tensors.
+//! Reading pinned reference weights: NumPy `.npz` archives and safetensors files.
 //!
-//! The file's digest is pinned, but its contents still become types within limits: every member is
+//! The file's digest is pinned, but its contents still become types within limits: every tensor is
 //! read to its expected size and no further.
+
+mod npz;
+mod safetensors;
 
 use crate::error::EvaluateError;
 use crate::inspect::read;
 use crate::world::{Pinned, World};
-use dataforge_core::spec::{LlamaShape, PinnedSpec};
+use dataforge_core::spec::PinnedSpec;
 use dataforge_engine::{Weights, WeightsError};
 use dataforge_graph::llama::{self, Parameter};
-use half::f16;
-use npyz::{DType, NpyFile};
-use std::collections::BTreeMap;
-use std::io::{Cursor, Read as _};
-use zip::ZipArchive;
-
-/// Room for a `.npy` header, which is padded to a multiple of 64 bytes and here never has more than
-/// 256.
-const HEADER_BYTES_MAX: u64 = 1024;
 
 /// A weights file is not usable.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WeightsFileError {
+    /// Its first bytes are those of no format that is read.
+    #[error("neither an .npz nor a safetensors file")]
+    Format,
     /// Not a zip archive, or a damaged one.
     #[error("not an .npz file: {0}")]
     Archive(#[from] zip::result::ZipError),
+    /// A safetensors file whose header is damaged, or does not fit the file.
+    #[error("not a safetensors file: {0}")]
+    Header(String),
     /// A member is absent or not the array that the model needs.
     #[error("member {member:?}: {reason}")]
     Member {
-        /// Name inside the archive.
+        /// Name inside the file.
         member: String,
         /// What is wrong.
         reason: String,
@@ -39,6 +39,12 @@ pub enum WeightsFileError {
     Weights(#[from] WeightsError),
 }
 
+impl WeightsFileError {
+    fn member(member: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Member { member: member.into(), reason: reason.into() }
+    }
+}
+
 /// The untrained reference of a spec, verified against its lock.
 ///
 /// # Errors
@@ -46,90 +52,37 @@ pub enum WeightsFileError {
 pub fn reference_weights(world: &dyn World, spec: &PinnedSpec) -> Result<Weights, EvaluateError> {
     let model = &spec.spec().model;
     let bytes = read(world, Pinned::Artifact(&model.weights), &spec.lock().artifacts)?;
-    read_npz(&bytes, &model.llama)
+    read_weights(&bytes, llama::parameters(&model.llama))
         .map_err(|source| EvaluateError::Weights { artifact: model.weights.clone(), source })
 }
 
-/// Reads the weights of a llama-family model from an `.npz` file with glassllm's member names and
-/// `[in, out]` matrices, as f16 or f32.
-fn read_npz(bytes: &[u8], shape: &LlamaShape) -> Result<Weights, WeightsFileError> {
-    let mut archive = ZipArchive::new(Cursor::new(bytes))?;
-    let mut tensors = BTreeMap::new();
-    for parameter in llama::parameters(shape) {
-        let member = format!("{}.npy", member_name(&parameter.name));
-        let data = read_member(&mut archive, &member, &parameter)
-            .map_err(|reason| WeightsFileError::Member { member, reason })?;
-        tensors.insert(parameter.name, data);
-    }
-    Ok(Weights::new(shape, tensors)?)
+/// Reads exactly `parameters` from a file whose first bytes tell its format: an `.npz` with
+/// glassllm's member names, or safetensors with the names of `parameters`.
+///
+/// # Errors
+/// [`WeightsFileError`], naming the tensor that is absent, too many, of another shape or type, or
+/// not finite.
+pub fn read_weights(bytes: &[u8], parameters: Vec<Parameter>) -> Result<Weights, WeightsFileError> {
+    let tensors = if npz::is_one(bytes) {
+        npz::read(bytes, &parameters)?
+    } else if safetensors::is_one(bytes) {
+        safetensors::read(bytes, &parameters)?
+    } else {
+        return Err(WeightsFileError::Format);
+    };
+    Ok(Weights::new(parameters, tensors)?)
 }
 
-fn read_member(
-    archive: &mut ZipArchive<Cursor<&[u8]>>,
-    member: &str,
-    parameter: &Parameter,
-) -> Result<Vec<f32>, String> {
-    let file = archive.by_name(member).map_err(|e| e.to_string())?;
-    let count = parameter.shape.iter().product::<usize>() as u64;
-    let array = NpyFile::new(file.take(HEADER_BYTES_MAX + 4 * count)).map_err(|e| e.to_string())?;
-    let shape: Vec<u64> = parameter.shape.iter().map(|d| *d as u64).collect();
-    if array.shape() != shape {
-        return Err(format!("has shape {:?}, the model's is {shape:?}", array.shape()));
-    }
-    if array.order() != npyz::Order::C {
-        return Err("is not in row-major order".into());
-    }
-    let kind = match array.dtype() {
-        DType::Plain(kind) => kind.to_string(),
-        other => return Err(format!("has structured elements {other:?}")),
-    };
-    match kind.trim_start_matches(['<', '=']) {
-        "f2" => Ok(array
-            .into_vec::<f16>()
-            .map_err(|e| e.to_string())?
-            .into_iter()
-            .map(f32::from)
-            .collect()),
-        "f4" => array.into_vec::<f32>().map_err(|e| e.to_string()),
-        other => Err(format!("has elements of type {other}, f2 or f4 was expected")),
-    }
-}
-
-/// glassllm's name of a parameter.
-fn member_name(name: &str) -> String {
-    let Some((layer, part)) = name.strip_prefix("layer.").and_then(|rest| rest.split_once('.'))
-    else {
-        return match name {
-            "embedding" => "E".into(),
-            "final_norm" => "norm_f.gamma".into(),
-            other => other.into(),
-        };
-    };
-    let part = match part {
-        "attention_norm" => "norm1.gamma",
-        "query" => "attn.W_Q",
-        "key" => "attn.W_K",
-        "value" => "attn.W_V",
-        "attention_output" => "attn.W_O",
-        "feed_forward_norm" => "norm2.gamma",
-        "gate" => "ffn.W1",
-        "up" => "ffn.W3",
-        "down" => "ffn.W2",
-        other => other,
-    };
-    format!("blocks.{layer}.{part}")
-}
-
+/// What the tests of both formats share.
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::Write as _;
-    use zip::ZipWriter;
-    use zip::write::SimpleFileOptions;
+mod testing {
+    use super::read_weights;
+    use dataforge_core::spec::LlamaShape;
+    use dataforge_graph::llama::{self, Parameter};
 
-    fn shape() -> LlamaShape {
+    pub(super) fn parameters() -> Vec<Parameter> {
         let n = |n: u32| n.try_into().unwrap();
-        LlamaShape {
+        llama::parameters(&LlamaShape {
             vocabulary: n(3),
             width: n(4),
             layers: n(1),
@@ -140,71 +93,19 @@ mod tests {
             rope_base: n(10_000),
             norm_epsilon_nano: n(1000),
             tied_head: true,
-        }
-    }
-
-    /// An `.npy` file of version 1.0 (NEP 1) with f32 elements.
-    fn npy(shape: &[usize], data: &[f32]) -> Vec<u8> {
-        let dims: String = shape.iter().map(|d| format!("{d},")).collect();
-        let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({dims})}}");
-        while !(10 + header.len() + 1).is_multiple_of(64) {
-            header.push(' ');
-        }
-        header.push('\n');
-        let length = u16::try_from(header.len()).unwrap();
-        let mut file = b"\x93NUMPY\x01\x00".to_vec();
-        file.extend(length.to_le_bytes());
-        file.extend(header.bytes());
-        file.extend(data.iter().flat_map(|x| x.to_le_bytes()));
-        file
-    }
-
-    /// An archive with every member; `change` may alter the shape and the data of one.
-    fn archive(mut change: impl FnMut(&str, &mut Vec<usize>, &mut Vec<f32>)) -> Vec<u8> {
-        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-        for parameter in llama::parameters(&shape()) {
-            let mut dims = parameter.shape.clone();
-            let mut data = vec![0.5; dims.iter().product()];
-            change(&parameter.name, &mut dims, &mut data);
-            let name = format!("{}.npy", member_name(&parameter.name));
-            zip.start_file(name, SimpleFileOptions::default()).unwrap();
-            zip.write_all(&npy(&dims, &data)).unwrap();
-        }
-        zip.finish().unwrap().into_inner()
+        })
     }
 
     #[track_caller]
-    fn check(bytes: &[u8], expect: &str) {
-        let error = read_npz(bytes, &shape()).unwrap_err().to_string();
+    pub(super) fn refused(bytes: &[u8], expect: &str) {
+        let error = read_weights(bytes, parameters()).unwrap_err().to_string();
         assert!(error.contains(expect), "{error}");
     }
 
     #[test]
-    fn reads_what_fits() {
-        assert!(read_npz(&archive(|_, _, _| {}), &shape()).is_ok());
-    }
-
-    #[test]
-    fn names_what_does_not_fit() {
-        check(b"not a zip", "not an .npz file");
-        check(&ZipWriter::new(Cursor::new(vec![])).finish().unwrap().into_inner(), "E.npy");
-        let transposed = archive(|name, dims, _| {
-            if name == "layer.0.gate" {
-                dims.reverse();
-            }
-        });
-        check(&transposed, "blocks.0.ffn.W1.npy\": has shape [2, 4], the model's is [4, 2]");
-        let cut = archive(|name, _, data| {
-            if name == "final_norm" {
-                data.pop();
-            }
-        });
-        check(&cut, "norm_f.gamma.npy");
-        let infinite = archive(|name, _, data| {
-            if name == "embedding" {
-                data[3] = f32::INFINITY;
-            }
-        });
-        check(&infinite, "\"embedding\" has an element that is not finite");
+    fn another_format_is_refused() {
+        for bytes in [&b""[..], b"not a zip", b"GGUF\x03\0\0\0\x10", &[0; 9]] {
+            refused(bytes, "neither an .npz nor a safetensors file");
+        }
     }
 }

@@ -185,6 +185,28 @@ pub struct LlamaShape {
     pub tied_head: bool,
 }
 
+/// Shape of a BERT-family encoder: learned positions, LayerNorm after each sublayer, GELU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BertShape {
+    /// Token ids.
+    pub vocabulary: NonZeroU32,
+    /// Width of the residual stream.
+    pub width: NonZeroU32,
+    /// Transformer blocks.
+    pub layers: NonZeroU32,
+    /// Attention heads; divides the width.
+    pub heads: NonZeroU32,
+    /// Width of the feed-forward layer.
+    pub hidden: NonZeroU32,
+    /// Longest sequence: the number of learned positions.
+    pub context: NonZeroU32,
+    /// Token types: which of a pair's texts a token belongs to.
+    pub types: NonZeroU32,
+    /// ε of LayerNorm in 10⁻¹².
+    pub norm_epsilon_pico: NonZeroU32,
+}
+
 /// Which parameters fine-tuning moves. The others are frozen: the output of the blocks before the
 /// first trained one is a function of the pinned weights and the row alone, and is computed once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

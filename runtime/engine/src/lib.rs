@@ -8,6 +8,7 @@
 
 mod error;
 mod fixed;
+mod fused;
 mod runtime;
 mod score;
 mod session;

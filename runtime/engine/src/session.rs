@@ -5,11 +5,12 @@
 //! computed once.
 
 use crate::error::EngineError;
+use crate::fused;
 use crate::runtime::Runtime;
 use crate::state::StateTensor;
 use dataforge_graph::llama::Parameter;
-use dataforge_graph::onnx::Split;
 use dataforge_graph::onnx::proto::{TensorProto, data_type};
+use dataforge_graph::onnx::{Lowering, Split};
 use dataforge_graph::{Graph, onnx};
 use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{Session, SessionInputValue};
@@ -87,6 +88,9 @@ fn session(runtime: &Runtime, model: &[u8], arena: bool) -> Result<Session, Engi
         .map_err(ort::Error::from)?
         .with_execution_providers([provider])
         .map_err(ort::Error::from)?;
+    if runtime.lowering().lowering == Lowering::Fused {
+        builder = builder.with_operators(fused::domain()?).map_err(ort::Error::from)?;
+    }
     Ok(builder.commit_from_memory(model)?)
 }
 

@@ -8,8 +8,9 @@ use crate::ir::{Graph, Op, Scales, Value};
 
 /// Powers of two that [`Op::Exp`] scales by: 2^n for n from −150 (which rounds to 0) to 128
 /// (infinity).
-const EXPONENT_MIN: i16 = -150;
-const EXPONENT_MAX: i16 = 128;
+pub const EXPONENT_MIN: i16 = -150;
+/// The largest of these exponents.
+pub const EXPONENT_MAX: i16 = 128;
 
 /// ln 2 split so that n · `LN2_HIGH` is exact in f32 for |n| ≤ 2^9 (Cody & Waite 1980, chapter 6).
 const LN2_HIGH: f32 = 355.0 / 512.0;
@@ -103,7 +104,7 @@ fn exp(g: &mut Graph, x: Value) -> Value {
 /// 2ⁿ for integers n in the table's range; a NaN takes the first entry, so that no engine is handed
 /// an index it might read out of bounds.
 fn power_of_two(g: &mut Graph, n: Value) -> Value {
-    let table: Vec<f32> = (EXPONENT_MIN..=EXPONENT_MAX).map(exact_power_of_two).collect();
+    let table: Vec<f32> = powers().collect();
     let table = g.constant(&[table.len()], &table);
     let first = g.scalar(f32::from(EXPONENT_MIN));
     let before_first = g.scalar(f32::from(EXPONENT_MIN) - 1.0);
@@ -112,6 +113,16 @@ fn power_of_two(g: &mut Graph, n: Value) -> Value {
     let offset = g.sub(n, first);
     let index = g.to_index(offset);
     g.gather(table, index)
+}
+
+/// The table of powers of two, from 2 to the [`EXPONENT_MIN`].
+fn powers() -> impl Iterator<Item = f32> {
+    (EXPONENT_MIN..=EXPONENT_MAX).map(exact_power_of_two)
+}
+
+/// Whether a constant is the table of powers of two.
+pub(crate) fn is_powers(bits: &[u32]) -> bool {
+    powers().map(f32::to_bits).eq(bits.iter().copied())
 }
 
 fn exact_power_of_two(n: i16) -> f32 {

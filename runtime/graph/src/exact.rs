@@ -38,7 +38,7 @@ pub fn product_bits(terms: usize, widest: u32) -> u32 {
 /// The factor `2^(24−b)` that turns max|x| into the snapping constant C.
 #[must_use]
 pub fn snap_factor(bits: u32) -> f32 {
-    f32::from(1u16 << (24 - bits))
+    (1u32 << (24 - bits)) as f32
 }
 
 #[cfg(test)]

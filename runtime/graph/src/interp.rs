@@ -213,7 +213,8 @@ fn matmul(
                     let y = if tb { pb[j * k + t] } else { pb[t * n + j] };
                     x * y
                 };
-                out.push(to_f32((0..k).map(at).sum(), mode));
+                // From +0: std's sum starts from −0.
+                out.push(to_f32((0..k).map(at).fold(0.0, |sum, x| sum + x), mode));
             }
         }
     }

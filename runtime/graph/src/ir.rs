@@ -467,6 +467,11 @@ impl Value {
     pub fn index(self) -> usize {
         self.0 as usize
     }
+
+    /// The value at a position in the graph's node list.
+    pub(crate) fn from_index(index: usize) -> Self {
+        Self(u32::try_from(index).unwrap_or(u32::MAX))
+    }
 }
 
 /// Number of elements of a shape.

@@ -10,6 +10,7 @@ pub mod activation;
 pub mod bert;
 pub mod composite;
 pub mod exact;
+pub mod fused;
 pub mod grad;
 pub mod interp;
 pub mod ir;

@@ -1,10 +1,11 @@
-//! Lowering to stock ONNX: opset 17, no custom operators.
+//! Lowering to ONNX: to stock operators of opset 17, or to fused ones of our own.
 //!
-//! [`lower()`] turns a graph into a model that any ONNX engine can run; [`proto`] has the
-//! message types of the file format. The [`Lowering`] decides how exact sums are computed; what
-//! they mean is fixed by [`crate::exact`]. [`hoist()`] takes out what needs to be computed only
-//! once.
+//! [`lower()`] turns a graph into a model, which any ONNX engine can run if its operators are
+//! stock; [`fused`] says what ours are; [`proto`] has the message types of the file format. The
+//! [`Lowering`] decides how exact sums are computed; what they mean is fixed by [`crate::exact`].
+//! [`hoist()`] takes out what needs to be computed only once.
 
+pub mod fused;
 mod hoist;
 pub mod import;
 mod lower;

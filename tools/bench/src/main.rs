@@ -1,12 +1,14 @@
 //! What other engines need to check the exact training step, and its own time.
 //!
 //! `step` writes one real step of a demonstration spec as an ONNX backend test case, with the plan
-//! that the step is from, and measures steps. `step.py` and `train.py` beside this crate call it
-//! and do the comparing. `separation` evaluates honest and dishonest datasets. No test depends on a
-//! time measured here.
+//! that the step is from, and measures steps; `decoder` measures steps of a model of any size, one
+//! lowering beside the other. `step.py`, `train.py` and `decoder.py` beside this crate call them and
+//! do the comparing. `separation` evaluates honest and dishonest datasets. No test depends on a time
+//! measured here.
 #![forbid(unsafe_code)]
 
 mod case;
+mod decoder;
 mod material;
 mod separation;
 mod step;
@@ -31,6 +33,9 @@ enum Command {
     Step(Step),
     /// Evaluates honest and dishonest datasets of a spec: one JSON object per evaluation.
     Separation(separation::Separation),
+    /// Runs steps of a decoder with random weights, each by the lowering that a line of standard
+    /// input names.
+    Decoder(decoder::Decoder),
 }
 
 /// What to measure, and where to write.
@@ -68,6 +73,7 @@ fn main() -> anyhow::Result<()> {
         Command::Separation(arguments) => separation::run(&arguments, |line| {
             Ok(writeln!(out, "{}", serde_json::to_string(line)?)?)
         })?,
+        Command::Decoder(arguments) => decoder::run(&arguments)?,
     }
     Ok(())
 }

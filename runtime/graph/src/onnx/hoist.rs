@@ -4,6 +4,7 @@
 //! everything that needs no other input, and the *body* takes its results as further inputs. The
 //! two parts have the same nodes as the whole, so the bits are the same.
 
+use super::fused;
 use super::proto::{
     GraphProto, ModelProto, NodeProto, TypeProto, TypeProtoTensor, ValueInfoProto, data_type,
 };
@@ -68,6 +69,7 @@ fn element_types(graph: &GraphProto, fixed: &BTreeSet<String>) -> BTreeMap<Strin
         let to = node.attribute.iter().find(|a| node.op_type == "Cast" && a.name == "to");
         let element = match (to.and_then(|to| to.i), node.op_type.as_str()) {
             (Some(to), _) => i32::try_from(to).unwrap_or(data_type::FLOAT),
+            _ if node.domain == fused::DOMAIN => data_type::FLOAT,
             (None, "Less" | "Equal") => data_type::BOOL,
             (None, "MatMulInteger") => data_type::INT32,
             // The operands that are chosen between, not the condition.

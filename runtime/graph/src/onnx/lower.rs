@@ -8,6 +8,7 @@ mod plain;
 mod slices;
 mod sums;
 
+use super::fused;
 use super::proto::{
     AttributeProto, Dimension, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
     TensorShapeProto, TypeProto, TypeProtoTensor, ValueInfoProto, attribute_type, data_type,
@@ -31,13 +32,16 @@ pub enum Lowering {
     Stock,
     /// Stock operators; exact products as products of 8-bit slices, summed in i32.
     Slices,
+    /// Operators of our own, which the engine must have: few passes over memory, exact products as
+    /// products of 16-bit slices, summed in i32.
+    Fused,
     /// Plain f32 and the engine's own functions: for a quick look. Its bits are the engine's.
     Fast,
 }
 
 impl Lowering {
     /// Every lowering.
-    pub const ALL: [Self; 3] = [Self::Stock, Self::Slices, Self::Fast];
+    pub const ALL: [Self; 4] = [Self::Stock, Self::Slices, Self::Fused, Self::Fast];
 
     /// Whether it gives the bits that the IR defines.
     #[must_use]
@@ -51,6 +55,7 @@ impl std::fmt::Display for Lowering {
         f.write_str(match self {
             Self::Stock => "stock",
             Self::Slices => "slices",
+            Self::Fused => "fused",
             Self::Fast => "fast",
         })
     }
@@ -58,7 +63,7 @@ impl std::fmt::Display for Lowering {
 
 /// No lowering has this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no lowering {0:?}; there are stock, slices and fast")]
+#[error("no lowering {0:?}; there are stock, slices, fused and fast")]
 pub struct UnknownLowering(String);
 
 impl std::str::FromStr for Lowering {
@@ -89,18 +94,10 @@ pub fn lower(graph: &Graph, options: LoweringOptions) -> ModelProto {
     let graph = match options.lowering {
         Lowering::Fast => Cow::Borrowed(graph),
         Lowering::Stock | Lowering::Slices => Cow::Owned(composite::expand(graph)),
+        Lowering::Fused => return fused::lower(&composite::expand(graph), options),
     };
     let graph = graph.as_ref();
-    let mut out = Emitter {
-        graph,
-        options,
-        proto: GraphProto::default(),
-        snapped: BTreeMap::new(),
-        sliced: BTreeMap::new(),
-        units: BTreeMap::new(),
-        constants: BTreeMap::new(),
-    };
-    out.proto.name = "dataforge".into();
+    let mut out = Emitter::new(graph, options);
     for (value, node) in graph.nodes() {
         out.node(value, node);
     }
@@ -109,34 +106,58 @@ pub fn lower(graph: &Graph, options: LoweringOptions) -> ModelProto {
         out.emit("Identity", &[&out.name(*value)], name, vec![]);
         out.proto.output.push(value_info(name, node.element, &node.shape));
     }
-    ModelProto {
-        ir_version: IR_VERSION,
-        producer_name: "dataforge".into(),
-        graph: Some(out.proto),
-        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
-        ..Default::default()
-    }
+    out.model(vec![])
 }
 
-struct Emitter<'g> {
+pub(super) struct Emitter<'g> {
     graph: &'g Graph,
     options: LoweringOptions,
-    proto: GraphProto,
+    pub(super) proto: GraphProto,
     snapped: BTreeMap<sums::SnapKey, sums::Snapped>,
     sliced: BTreeMap<slices::SliceKey, slices::Sliced>,
     units: BTreeMap<String, slices::Unit>,
     constants: BTreeMap<(i32, Vec<i64>, Vec<u8>), String>,
+    /// Names of values that are not called by their number.
+    pub(super) names: BTreeMap<Value, String>,
 }
 
-impl Emitter<'_> {
-    fn name(&self, value: Value) -> String {
+impl<'g> Emitter<'g> {
+    pub(super) fn new(graph: &'g Graph, options: LoweringOptions) -> Self {
+        Self {
+            graph,
+            options,
+            proto: GraphProto { name: "dataforge".into(), ..GraphProto::default() },
+            snapped: BTreeMap::new(),
+            sliced: BTreeMap::new(),
+            units: BTreeMap::new(),
+            constants: BTreeMap::new(),
+            names: BTreeMap::new(),
+        }
+    }
+
+    /// The model of the nodes so far.
+    pub(super) fn model(self, other_operators: Vec<OperatorSetIdProto>) -> ModelProto {
+        let stock = OperatorSetIdProto { domain: String::new(), version: OPSET };
+        ModelProto {
+            ir_version: IR_VERSION,
+            producer_name: "dataforge".into(),
+            graph: Some(self.proto),
+            opset_import: [vec![stock], other_operators].concat(),
+            ..Default::default()
+        }
+    }
+
+    pub(super) fn name(&self, value: Value) -> String {
+        if let Some(name) = self.names.get(&value) {
+            return name.clone();
+        }
         match &self.graph.node(value).op {
             Op::Input(name) => name.clone(),
             _ => format!("v{}", value.index()),
         }
     }
 
-    fn emit(
+    pub(super) fn emit(
         &mut self,
         op_type: &str,
         inputs: &[&str],
@@ -172,12 +193,12 @@ impl Emitter<'_> {
         next
     }
 
-    fn integers(&mut self, values: &[usize]) -> String {
+    pub(super) fn integers(&mut self, values: &[usize]) -> String {
         let bytes = values.iter().flat_map(|v| (*v as i64).to_le_bytes()).collect();
         self.constant(data_type::INT64, &[values.len()], bytes)
     }
 
-    fn node(&mut self, value: Value, node: &Node) {
+    pub(super) fn node(&mut self, value: Value, node: &Node) {
         let names: Vec<String> = node.inputs.iter().map(|v| self.name(*v)).collect();
         let operands: Vec<&str> = names.iter().map(String::as_str).collect();
         let result = self.name(value);
@@ -287,7 +308,9 @@ impl Emitter<'_> {
         bits: u32,
     ) {
         match self.options.lowering {
-            Lowering::Stock => self.wide_product(result, node, flips, scales, bits),
+            Lowering::Stock | Lowering::Fused => {
+                self.wide_product(result, node, flips, scales, bits)
+            }
             Lowering::Slices => self.sliced_product(result, node, flips, scales, bits),
             Lowering::Fast => self.plain_product(result, node, flips),
         }
@@ -295,15 +318,15 @@ impl Emitter<'_> {
 
     fn reduce_sum(&mut self, result: &str, node: &Node, axes: &[usize], scales: Scales) {
         match self.options.lowering {
-            Lowering::Stock | Lowering::Slices => self.wide_sum(result, node, axes, scales),
             Lowering::Fast => self.plain_sum(result, node, axes),
+            _ => self.wide_sum(result, node, axes, scales),
         }
     }
 
     fn scatter_add(&mut self, result: &str, node: &Node) {
         match self.options.lowering {
-            Lowering::Stock | Lowering::Slices => self.wide_scatter(result, node),
             Lowering::Fast => self.plain_scatter(result, node),
+            _ => self.wide_scatter(result, node),
         }
     }
 
@@ -349,12 +372,12 @@ fn integer(name: &str, value: i64) -> AttributeProto {
     }
 }
 
-fn integers(name: &str, values: &[usize]) -> AttributeProto {
+pub(super) fn integers(name: &str, values: &[usize]) -> AttributeProto {
     let ints = values.iter().map(|v| *v as i64).collect();
     AttributeProto { name: name.into(), ints, r#type: attribute_type::INTS, ..Default::default() }
 }
 
-fn value_info(name: &str, element: Element, shape: &[usize]) -> ValueInfoProto {
+pub(super) fn value_info(name: &str, element: Element, shape: &[usize]) -> ValueInfoProto {
     debug_assert!(count(shape) > 0, "{name} is empty");
     let elem_type = match element {
         Element::F32 => data_type::FLOAT,

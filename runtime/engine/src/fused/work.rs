@@ -1,0 +1,189 @@
+//! What one fused node does, apart from the engine that asks for it.
+//!
+//! The attributes, inputs and outputs of each are in [`dataforge_graph::onnx::fused`].
+
+use super::lanes::{self, Input};
+use super::level::Level;
+use super::product::{Maxima, Parallel, Product};
+use super::sums::{self, Sum};
+use dataforge_graph::fused::program::{Program, ProgramError};
+use dataforge_graph::onnx::fused::Kind;
+
+/// Why a node cannot be set up or run. Models are ours, so each is our bug.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum WorkError {
+    /// An attribute is absent or makes no sense.
+    #[error("attribute {0:?} is absent or wrong")]
+    Attribute(&'static str),
+    /// The program is none.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    /// The inputs or outputs are not those of the node.
+    #[error("{0}")]
+    Operands(String),
+}
+
+/// A node, set up.
+pub(crate) enum Work {
+    Elementwise { program: Program, maxima: Vec<usize> },
+    MatMul { product: Product, slice: bool, gives_max: bool },
+    ReduceSum { shape: Vec<usize>, axes: Vec<usize>, slice: bool },
+    ScatterAdd { rows: usize, width: usize },
+    MaxLast { width: usize },
+    MaxAbs,
+}
+
+/// Integer lists by name; an empty one may be absent.
+pub(crate) type Attributes<'a> = &'a dyn Fn(&str) -> Option<Vec<i64>>;
+
+impl Work {
+    /// Sets a node up.
+    pub(crate) fn new(kind: Kind, attributes: Attributes<'_>) -> Result<Self, WorkError> {
+        Ok(match kind {
+            Kind::Elementwise => {
+                let words = attributes("program").ok_or(WorkError::Attribute("program"))?;
+                let program = Program::from_words(&words)?;
+                Self::Elementwise { program, maxima: sizes(attributes, "maxima")? }
+            }
+            Kind::MatMul => {
+                let [pages, m, k, n] = list(attributes, "sizes")?;
+                let [ta, tb, slice, gives_max] = list(attributes, "flags")?.map(|flag| flag != 0);
+                let [bits] = list(attributes, "bits")?;
+                let bits = u32::try_from(bits).ok().filter(|bits| (1..=22).contains(bits));
+                let bits = bits.ok_or(WorkError::Attribute("bits"))?;
+                let product = Product { pages, m, k, n, ta, tb, bits };
+                Self::MatMul { product, slice, gives_max }
+            }
+            Kind::ReduceSum => {
+                let [slice] = list(attributes, "flags")?.map(|flag| flag != 0);
+                let (shape, axes) = (sizes(attributes, "sizes")?, sizes(attributes, "axes")?);
+                Self::ReduceSum { shape, axes, slice }
+            }
+            Kind::ScatterAdd => {
+                let [rows, width, _] = list(attributes, "sizes")?;
+                Self::ScatterAdd { rows, width }
+            }
+            Kind::MaxLast => {
+                let [_, width] = list(attributes, "sizes")?;
+                Self::MaxLast { width }
+            }
+            Kind::MaxAbs => Self::MaxAbs,
+        })
+    }
+
+    /// Computes the results; the bits of the maxima that follow them.
+    pub(crate) fn run(
+        &self,
+        level: Level,
+        inputs: &[Input<'_>],
+        mut outputs: Vec<&mut [f32]>,
+        parallel: Parallel<'_>,
+    ) -> Result<Vec<u32>, WorkError> {
+        if let Self::Elementwise { program, maxima } = self {
+            if let Some(reason) = lanes::misfit(program, inputs, &outputs) {
+                return Err(WorkError::Operands(reason));
+            }
+            return Ok(lanes::run(level, program, inputs, outputs, maxima, parallel));
+        }
+        match (self, inputs, &mut outputs[..]) {
+            (Self::MatMul { product, slice, gives_max }, [a, b, maxima @ ..], [out]) => {
+                let max = |i: usize| match slice {
+                    true => Ok(Maxima::Slice),
+                    false => scalar(maxima.get(i)).map(Maxima::Tensor),
+                };
+                let (a, b) = ((floats(a)?, max(0)?), (floats(b)?, max(1)?));
+                let Product { pages, m, k, n, .. } = *product;
+                sized(a.0, pages * m * k)?;
+                sized(b.0, pages * k * n)?;
+                sized(out, pages * m * n)?;
+                let found = product.multiply(level, a, b, out, parallel);
+                Ok(if *gives_max { vec![found] } else { vec![] })
+            }
+            (Self::ReduceSum { shape, axes, slice }, [x, maxima @ ..], [out]) => {
+                let max = if *slice { None } else { Some(scalar(maxima.first())?) };
+                let x = floats(x)?;
+                sized(x, shape.iter().product())?;
+                match Sum::new(shape, axes) {
+                    Some(sum) => sum.run(level, x, max, out, parallel),
+                    None => sums::scattered(x, shape, axes, max, out),
+                }
+                Ok(vec![])
+            }
+            (Self::ScatterAdd { rows, width }, [x, Input::Indices(ids), max], [out]) => {
+                let x = floats(x)?;
+                sized(x, rows * width)?;
+                if ids.len() != *rows {
+                    return Err(WorkError::Operands("indices of another number".into()));
+                }
+                let max = scalar(Some(max))?;
+                let done = sums::scatter_add(level, x, ids, *width, max, out);
+                let past = || WorkError::Operands("an index past the table".into());
+                done.map(|()| vec![]).ok_or_else(past)
+            }
+            (Self::MaxLast { width }, [x], [out]) => {
+                let x = floats(x)?;
+                sized(x, out.len() * width)?;
+                sums::max_last(level, x, *width, out, parallel);
+                Ok(vec![])
+            }
+            (Self::MaxAbs, [x], [[out]]) => {
+                *out = f32::from_bits(sums::max_abs(level, floats(x)?, parallel));
+                Ok(vec![])
+            }
+            _ => Err(WorkError::Operands("operands of another number or kind".into())),
+        }
+    }
+}
+
+fn sizes(attributes: Attributes<'_>, name: &'static str) -> Result<Vec<usize>, WorkError> {
+    let words = attributes(name).unwrap_or_default();
+    let words = words.into_iter().map(usize::try_from).collect::<Result<_, _>>();
+    words.map_err(|_| WorkError::Attribute(name))
+}
+
+fn list<const N: usize>(
+    attributes: Attributes<'_>,
+    name: &'static str,
+) -> Result<[usize; N], WorkError> {
+    sizes(attributes, name)?.try_into().map_err(|_| WorkError::Attribute(name))
+}
+
+/// Dimensions of each result, from one list: each after its length.
+pub(crate) fn shapes(kind: Kind, attributes: Attributes<'_>) -> Result<Vec<Vec<i64>>, WorkError> {
+    if kind == Kind::MaxAbs {
+        return Ok(vec![vec![1]]);
+    }
+    let words = attributes("shapes").unwrap_or_default();
+    let (mut shapes, mut rest) = (vec![], &words[..]);
+    while let Some((rank, after)) = rest.split_first() {
+        let rank = usize::try_from(*rank).ok().filter(|rank| *rank <= after.len());
+        let (shape, after) = after.split_at(rank.ok_or(WorkError::Attribute("shapes"))?);
+        shapes.push(shape.to_vec());
+        rest = after;
+    }
+    Ok(shapes)
+}
+
+fn floats<'x>(input: &Input<'x>) -> Result<&'x [f32], WorkError> {
+    match input {
+        Input::Floats(data) => Ok(data),
+        Input::Indices(_) => Err(WorkError::Operands("indices where numbers should be".into())),
+    }
+}
+
+fn scalar(input: Option<&Input<'_>>) -> Result<f32, WorkError> {
+    match input {
+        Some(Input::Floats([x])) => Ok(*x),
+        _ => Err(WorkError::Operands("no maximum".into())),
+    }
+}
+
+fn sized(data: &[f32], size: usize) -> Result<(), WorkError> {
+    if data.len() == size {
+        return Ok(());
+    }
+    Err(WorkError::Operands(format!("{} elements where {size} should be", data.len())))
+}
+
+#[cfg(test)]
+mod tests;

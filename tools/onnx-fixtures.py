@@ -10,6 +10,7 @@ that onnx.reference gives, checked against ONNX Runtime, by name.
 import math
 import pathlib
 import sys
+import zlib
 
 import numpy as np
 import onnx
@@ -96,6 +97,58 @@ class Layer(nn.Module):
         return x + self.down(F.silu(self.gate(z)) * self.up(z))
 
 
+class Llama(nn.Module):
+    """The built-in family with the weights of the fixture `llama`, as a PyTorch module."""
+
+    def __init__(self, layers=2):
+        super().__init__()
+        head, kv = WIDTH // HEADS, WIDTH // HEADS * KV_HEADS
+        shapes = {"embedding": (VOCABULARY, WIDTH), "final_norm": (WIDTH,)}
+        block = {"attention_norm": (WIDTH,), "feed_forward_norm": (WIDTH,)}
+        block |= {"query": (WIDTH, WIDTH), "attention_output": (WIDTH, WIDTH)}
+        block |= {"key": (WIDTH, kv), "value": (WIDTH, kv)}
+        block |= {"gate": (WIDTH, HIDDEN), "up": (WIDTH, HIDDEN), "down": (HIDDEN, WIDTH)}
+        for i in range(layers):
+            shapes |= {f"layer.{i}.{name}": shape for name, shape in block.items()}
+        tensors = {k: floats(*v, name=k) + np.float32("norm" in k) for k, v in shapes.items()}
+        named = {k.replace(".", "_"): nn.Parameter(torch.tensor(v)) for k, v in tensors.items()}
+        self.weights = nn.ParameterDict(named)
+        self.layers, self.head = layers, head
+
+    def forward(self, ids):
+        w = self.weights
+        rows, positions = ids.shape
+        exponents = -torch.arange(0, self.head, 2, dtype=torch.float32) / self.head
+        angles = torch.arange(positions)[:, None] * torch.pow(10000.0, exponents)[None, :]
+
+        def norm(x, name):
+            return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6) * w[name]
+
+        def turn(x):
+            a, b = x[..., 0::2], x[..., 1::2]
+            cos, sin = angles.cos(), angles.sin()
+            return torch.stack([a * cos - b * sin, b * cos + a * sin], -1).flatten(-2)
+
+        def heads(x, count):
+            return x.view(rows, positions, count, self.head).transpose(1, 2)
+
+        x = F.embedding(ids, w["embedding"])
+        for i in range(self.layers):
+            block = f"layer_{i}_"
+            z = norm(x, block + "attention_norm")
+            q = turn(heads(z @ w[block + "query"], HEADS))
+            k = turn(heads(z @ w[block + "key"], KV_HEADS))
+            v = heads(z @ w[block + "value"], KV_HEADS)
+            k, v = (t.repeat_interleave(HEADS // KV_HEADS, dim=1) for t in (k, v))
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            y = y.transpose(1, 2).reshape(rows, positions, WIDTH)
+            x = x + y @ w[block + "attention_output"]
+            z = norm(x, block + "feed_forward_norm")
+            inner = F.silu(z @ w[block + "gate"]) * (z @ w[block + "up"])
+            x = x + inner @ w[block + "down"]
+        return norm(x, "final_norm") @ w["embedding"].T
+
+
 class Encoder(nn.Module):
     """A BERT-like encoder with mean pooling and a head of classes."""
 
@@ -173,13 +226,13 @@ def transformers(out):
     ids = torch.randint(0, VOCABULARY, (ROWS, POSITIONS), generator=generator)
     mask = torch.ones(ROWS, POSITIONS, dtype=torch.int64)
     mask[1, 4:] = 0
-    for name, opset, dynamo, norm in [
-        ("decoder-torchscript-17", 17, False, RMSNorm),
-        ("decoder-dynamo-18", 18, True, RMSNorm),
-        ("decoder-dynamo-23", 23, True, NativeRMSNorm),
+    for name, opset, dynamo, module in [
+        ("decoder-torchscript-17", 17, False, lambda: Decoder(RMSNorm)),
+        ("decoder-dynamo-23", 23, True, lambda: Decoder(NativeRMSNorm)),
+        ("llama-dynamo-18", 18, True, Llama),
     ]:
         torch.manual_seed(2)
-        model = export(Decoder(norm), (ids,), ["ids"], ["logits"], opset, dynamo)
+        model = export(module(), (ids,), ["ids"], ["logits"], opset, dynamo)
         write(out, name, model, {"ids": ids.numpy()})
     for name, opset, dynamo in [
         ("encoder-torchscript-17", 17, False),
@@ -222,8 +275,10 @@ class Nodes:
         return helper.make_model(graph, opset_imports=opsets, ir_version=8)
 
 
-def floats(*shape):
-    return (np.random.default_rng(sum(shape) + 7).standard_normal(shape) * 0.3).astype(np.float32)
+def floats(*shape, name="x"):
+    """Elements that depend on the name and the shape alone."""
+    seed = zlib.crc32(f"{name} {shape}".encode())
+    return (np.random.default_rng(seed).standard_normal(shape) * 0.3).astype(np.float32)
 
 
 def operators(out):
@@ -331,7 +386,7 @@ def llama(out):
     mask = np.where(np.triu(np.ones((positions, positions)), 1) > 0, -1e9, 0.0).astype(np.float32)
 
     def norm(x, name):
-        gamma = n.store(name, 1.0 + floats(width))
+        gamma = n.store(name, floats(width, name=name) + np.float32(1.0))
         mean = n("Mul", n("ReduceSum", n("Mul", x, x), i64(1)), norm_count)
         root = n("Sqrt", n("Add", mean, np.array(1e-6, np.float32)))
         return n("Mul", n("Div", x, root), gamma)
@@ -342,10 +397,14 @@ def llama(out):
     def split(x, shape, perm):
         return n("Transpose", n("Reshape", x, i64(*shape)), perm=perm)
 
-    table = n.store("embedding", floats(vocabulary, width))
+    table = n.store("embedding", floats(vocabulary, width, name="embedding"))
     x = n("Reshape", n("Gather", table, "ids"), i64(rows * positions, width))
     for layer in range(2):
-        weight = lambda name, *shape: n.store(f"layer.{layer}.{name}", floats(*shape))
+
+        def weight(name, *shape):
+            name = f"layer.{layer}.{name}"
+            return n.store(name, floats(*shape, name=name))
+
         normed = norm(x, f"layer.{layer}.attention_norm")
         kv = head * kv_heads
         sizes = {"query": width, "key": kv, "value": kv}
@@ -368,14 +427,17 @@ def llama(out):
         up = n("MatMul", normed, weight("up", width, hidden))
         inner = n("Mul", n("Mul", gate, n("Sigmoid", gate)), up)
         x = n("Add", x, n("MatMul", inner, weight("down", hidden, width)))
-    x = norm(x, "final_norm")
+    x = norm(n("Gather", x, "at"), "final_norm")
     logits = n("MatMul", x, n("Transpose", table, perm=[1, 0]))
     n.nodes.append(helper.make_node("Identity", [logits], ["logits"]))
-    given = [helper.make_tensor_value_info("ids", TensorProto.INT64, [rows, positions])]
-    shape = [rows * positions, vocabulary]
+    given = [
+        helper.make_tensor_value_info("ids", TensorProto.INT64, [rows, positions]),
+        helper.make_tensor_value_info("at", TensorProto.INT64, ["slots"]),
+    ]
+    shape = ["slots", vocabulary]
     outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, shape)]
     ids = np.random.default_rng(5).integers(0, vocabulary, (rows, positions))
-    write(out, "llama", n.model(given, outputs), {"ids": ids})
+    write(out, "llama", n.model(given, outputs), {"ids": ids, "at": i64(1, 2, 7, 10)})
 
 
 if __name__ == "__main__":

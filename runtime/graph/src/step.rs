@@ -27,6 +27,34 @@ pub fn next_name(state: &str) -> String {
     format!("next.{state}")
 }
 
+/// Names that these graphs give to inputs and outputs of their own.
+pub(crate) const NAMES: [&str; 11] = [
+    "ids",
+    "hidden",
+    "at",
+    "targets",
+    "weights",
+    "rate",
+    "second",
+    "keep",
+    "target",
+    "normaliser",
+    "clip",
+];
+
+/// A model's forward pass: what loss and optimiser are put on.
+#[derive(Debug, Clone)]
+pub struct Forward {
+    /// The graph so far, with the batch and the parameters as inputs.
+    pub graph: Graph,
+    /// Logits `[slots, vocabulary]`.
+    pub logits: Value,
+    /// The input `targets`.
+    pub targets: Value,
+    /// What is trained, in the order of state roots.
+    pub trained: Vec<(Parameter, Value)>,
+}
+
 /// Logits turned into what both graphs report, and what the gradient needs.
 struct Head {
     exponentials: Value,
@@ -87,51 +115,73 @@ pub fn trunk_block(tuning: &Tuning, batch: BatchShape) -> Graph {
 /// batch.
 #[must_use]
 pub fn scoring(tuning: &Tuning, batch: BatchShape) -> Graph {
-    let mut g = Graph::new(tuning.operand_bits);
-    let Inputs { start, at, targets } = inputs(&mut g, tuning, batch);
-    let weights = weight_inputs(&mut g, &[tuning.frozen(), tuning.trained()].concat());
-    let logits = llama::forward(&mut g, tuning, &weights, start, at, batch, Scales::Slice);
-    head(&mut g, logits, targets, Scales::Slice);
-    g
+    forward(tuning, batch, Scales::Slice).scoring()
 }
 
-/// One step: forward, loss on weighted slots, backward, clipping, AdamW.
-///
-/// Further inputs: `weights` `[slots, 1]`, each slot's share of the loss; `rate`, `second`, `keep`
-/// `[1]`, see [`optim::StepScalars`]; and each trained parameter's moments. Further outputs:
-/// `clip`, and the next value of every state tensor.
+/// One step: forward, loss on weighted slots, backward, clipping, AdamW; see
+/// [`Forward::training`].
 #[must_use]
 pub fn training(tuning: &Tuning, batch: BatchShape, adam: &AdamW) -> Graph {
-    let mut g = Graph::new(tuning.operand_bits);
-    let parameters = tuning.trained();
-    let gradients = gradients(&mut g, tuning, batch);
-    let factor = optim::clip_factor(&mut g, &gradients, adam.clip_norm);
-    g.output("clip", factor);
-    let [rate, second, keep] =
-        ["rate", "second", "keep"].map(|name| g.input(name, &[1], Element::F32));
-    let scalars = ScalarInputs { rate, second, keep };
-    for (parameter, gradient) in parameters.iter().zip(gradients) {
-        let names = state_names(&parameter.name);
-        let [weight, first, second] =
-            names.each_ref().map(|n| g.input(n, &parameter.shape, Element::F32));
-        let next =
-            optim::update(&mut g, adam, Slot { weight, first, second }, gradient, factor, scalars);
-        for (name, value) in names.iter().zip([next.weight, next.first, next.second]) {
-            g.output(next_name(name), value);
-        }
-    }
-    g
+    forward(tuning, batch, Scales::Tensor).training(adam)
 }
 
-/// Forward, loss and backward: the gradient of every trained parameter.
-fn gradients(g: &mut Graph, tuning: &Tuning, batch: BatchShape) -> Vec<Value> {
+/// The built-in family's forward pass.
+#[must_use]
+pub fn forward(tuning: &Tuning, batch: BatchShape, scales: Scales) -> Forward {
+    let mut graph = Graph::new(tuning.operand_bits);
+    let g = &mut graph;
     let Inputs { start, at, targets } = inputs(g, tuning, batch);
     let trained = tuning.trained();
     let weights = weight_inputs(g, &[tuning.frozen(), trained.clone()].concat());
-    let logits = llama::forward(g, tuning, &weights, start, at, batch, Scales::Tensor);
-    let seed = loss_gradient(g, logits, targets);
-    let wrt: Vec<Value> = trained.iter().map(|p| weights[&p.name]).collect();
-    backward(g, &[(logits, seed)], &wrt, Scales::Tensor)
+    let logits = llama::forward(g, tuning, &weights, start, at, batch, scales);
+    let trained = trained.into_iter().map(|p| (p.clone(), weights[&p.name])).collect();
+    Forward { graph, logits, targets, trained }
+}
+
+impl Forward {
+    /// The scoring graph of a forward pass with scales per slice.
+    #[must_use]
+    pub fn scoring(mut self) -> Graph {
+        head(&mut self.graph, self.logits, self.targets, Scales::Slice);
+        self.graph
+    }
+
+    /// The training graph of a forward pass with scales per tensor.
+    ///
+    /// Further inputs: `weights` `[slots, 1]`, each slot's share of the loss; `rate`, `second`,
+    /// `keep` `[1]`, see [`optim::StepScalars`]; and each trained parameter's moments. Further
+    /// outputs: `clip`, and the next value of every state tensor.
+    ///
+    /// # Panics
+    /// When a trained parameter does not influence the logits: our bug.
+    #[must_use]
+    pub fn training(mut self, adam: &AdamW) -> Graph {
+        let gradients = self.gradients();
+        let g = &mut self.graph;
+        let factor = optim::clip_factor(g, &gradients, adam.clip_norm);
+        g.output("clip", factor);
+        let [rate, second, keep] =
+            ["rate", "second", "keep"].map(|name| g.input(name, &[1], Element::F32));
+        let scalars = ScalarInputs { rate, second, keep };
+        for ((parameter, weight), gradient) in self.trained.iter().zip(gradients) {
+            let names = state_names(&parameter.name);
+            let [_, first, second] =
+                names.each_ref().map(|n| g.input(n, &parameter.shape, Element::F32));
+            let slot = Slot { weight: *weight, first, second };
+            let next = optim::update(g, adam, slot, gradient, factor, scalars);
+            for (name, value) in names.iter().zip([next.weight, next.first, next.second]) {
+                g.output(next_name(name), value);
+            }
+        }
+        self.graph
+    }
+
+    /// Loss and backward: the gradient of every trained parameter.
+    fn gradients(&mut self) -> Vec<Value> {
+        let seed = loss_gradient(&mut self.graph, self.logits, self.targets);
+        let wrt: Vec<Value> = self.trained.iter().map(|(_, value)| *value).collect();
+        backward(&mut self.graph, &[(self.logits, seed)], &wrt, Scales::Tensor)
+    }
 }
 
 /// (softmax − one-hot target) · weight: the derivative of the weighted loss by the logits.
@@ -211,11 +261,12 @@ mod tests {
         let [rows, positions, output_tokens] = [2, 5, 3].map(|n| n.try_into().unwrap());
         let batch = BatchShape { rows, positions, output_tokens };
         let parameters = tuning.trained();
-        let mut g = Graph::new(tuning.operand_bits);
-        for (parameter, gradient) in parameters.iter().zip(gradients(&mut g, &tuning, batch)) {
-            g.output(parameter.name.clone(), gradient);
+        let mut forward = forward(&tuning, batch, Scales::Tensor);
+        let gradients = forward.gradients();
+        for (parameter, gradient) in parameters.iter().zip(gradients) {
+            forward.graph.output(parameter.name.clone(), gradient);
         }
-        let graph = composite::expand(&g);
+        let graph = composite::expand(&forward.graph);
         let inputs = random_inputs(&tuning, batch);
         let analytic = run(&graph, &inputs, Arithmetic::Real);
         for parameter in &parameters {

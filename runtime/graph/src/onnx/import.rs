@@ -8,8 +8,10 @@
 //!
 //! A stored f32 tensor is a *parameter*, an input of the graph that can be trained or frozen,
 //! unless an operator must know its value when the model is built (frequencies of a position table
-//! whose cosines are taken, an exponent, a bound), it has no dimensions, or it is a mask (nothing
-//! but 0, −∞ and the lowest f32).
+//! whose cosines are taken, an exponent, a bound), it has one element, or it is a mask (nothing but
+//! 0, −∞ and the lowest f32).
+//!
+//! A stored matrix that is another one transposed is that one: a tied head.
 //!
 //! Not imported: model-local functions, subgraphs (`If`, `Loop`, `Scan`), quantised and half
 //! precision tensors, data kept in other files.
@@ -18,11 +20,13 @@ mod attributes;
 mod check;
 mod error;
 mod fold;
+mod forward;
 mod inspect;
 mod operators;
 mod tensor;
 
 pub use error::{ImportError, Problem};
+pub use forward::{LanguageModel, Role};
 pub use inspect::{Inspection, Operators};
 pub use tensor::Known;
 
@@ -83,6 +87,8 @@ pub struct Model {
     parameters: Vec<(Parameter, Vec<f32>)>,
     /// Stored tensors that are no parameters.
     constants: BTreeMap<String, Rc<Known>>,
+    /// Stored matrices that are a parameter transposed, and which.
+    tied: BTreeMap<String, String>,
 }
 
 /// What the model is given.
@@ -136,7 +142,8 @@ impl Model {
         for proto in std::mem::take(&mut graph.initializer) {
             let named = |problem| ImportError::Tensor { name: proto.name.clone(), problem };
             let f32s = tensor::element(proto.data_type).map_err(named)? == Element::F32;
-            if !f32s || proto.dims.is_empty() || known.contains(&proto.name) {
+            let one = proto.dims.iter().all(|d| *d == 1);
+            if !f32s || one || known.contains(&proto.name) {
                 let known = tensor::known(&proto).map_err(named)?;
                 constants.insert(proto.name, Rc::new(known));
                 continue;
@@ -157,7 +164,8 @@ impl Model {
                 return Err(named(Problem::NotFinite));
             }
         }
-        Ok(Self { graph, opset, inputs, parameters, constants })
+        let tied = untie(&mut parameters);
+        Ok(Self { graph, opset, inputs, parameters, constants, tied })
     }
 
     /// The opset of its operators.
@@ -219,6 +227,11 @@ impl Model {
         values.extend(self.constants.iter().map(|(n, k)| (n.as_str(), Item::Known(k.clone()))));
         values.extend(parameters.iter().map(|(name, value)| (name.as_str(), Item::Live(*value))));
         let mut b = Builder::new(g, scales);
+        for (copy, original) in &self.tied {
+            let Some(whole) = values.get(original.as_str()).cloned() else { continue };
+            let refuse = |problem| ImportError::Tensor { name: copy.clone(), problem };
+            values.insert(copy, b.transpose(&whole, &[1, 0]).map_err(refuse)?);
+        }
         for node in self.needed(output)? {
             let results = self.node(&mut b, node, &values)?;
             for (name, result) in node.output.iter().zip(results) {
@@ -239,6 +252,9 @@ impl Model {
         for node in self.needed(output)? {
             read.extend(node.input.iter().map(String::as_str));
         }
+        let tied = self.tied.iter().filter(|(copy, _)| read.contains(copy.as_str()));
+        let originals: Vec<&str> = tied.map(|(_, original)| original.as_str()).collect();
+        read.extend(originals);
         let used = self.parameters.iter().map(|(parameter, _)| parameter);
         Ok(used.filter(|parameter| read.contains(parameter.name.as_str())).cloned().collect())
     }
@@ -326,6 +342,34 @@ impl Model {
         let node = Node { proto, operands, attributes, opset: self.opset };
         operators::import(b, &node).map_err(|problem| refused(proto, problem))
     }
+}
+
+/// Takes out every matrix that is an earlier one transposed, element for element, and names that
+/// one. Exporters fold the transposition of a tied head into a copy of the embedding; trained apart,
+/// the two would be another model. Matrices of one repeated element are left alone.
+fn untie(parameters: &mut Vec<(Parameter, Vec<f32>)>) -> BTreeMap<String, String> {
+    let mut tied = BTreeMap::new();
+    let mut by_shape: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
+    for (i, (parameter, data)) in parameters.iter().enumerate() {
+        let [rows, columns] = *parameter.shape else { continue };
+        if data.iter().all(|x| *x == data[0]) {
+            continue;
+        }
+        let transposed = |j: &&usize| {
+            let other = &parameters[**j].1;
+            (0..data.len())
+                .all(|at| data[at].to_bits() == other[at % columns * rows + at / columns].to_bits())
+        };
+        let candidates = by_shape.get(&(columns, rows)).map(Vec::as_slice).unwrap_or_default();
+        match candidates.iter().find(transposed) {
+            Some(j) => {
+                tied.insert(parameter.name.clone(), parameters[*j].0.name.clone());
+            }
+            None => by_shape.entry((rows, columns)).or_default().push(i),
+        }
+    }
+    parameters.retain(|(parameter, _)| !tied.contains_key(&parameter.name));
+    tied
 }
 
 /// The name of a node, or that of its first output.

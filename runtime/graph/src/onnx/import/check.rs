@@ -6,6 +6,7 @@ use super::{
     TENSORS_MAX, label, refused,
 };
 use crate::onnx::proto::{GraphProto, ModelProto};
+use crate::step::NAMES;
 use prost::Message as _;
 use prost::encoding::{self, DecodeContext, WireType};
 use std::collections::{BTreeMap, BTreeSet};
@@ -184,14 +185,12 @@ fn short(what: &'static str, name: &str) -> Result<(), ImportError> {
 /// Refuses a parameter whose name the graphs around the model, or their lowering, give to values of
 /// their own.
 pub(super) fn parameter_name(name: &str) -> Result<(), ImportError> {
-    const TAKEN: [&str; 9] =
-        ["ids", "targets", "weights", "rate", "second", "keep", "target", "normaliser", "clip"];
     let numbered = |prefix: &str| {
         let number = name.strip_prefix(prefix);
         number.is_some_and(|n| n.starts_with(|first: char| first.is_ascii_digit()))
     };
     let moment = name.ends_with(".first") || name.ends_with(".second");
-    if TAKEN.contains(&name)
+    if NAMES.contains(&name)
         || numbered("v")
         || numbered("c")
         || name.starts_with("next.")

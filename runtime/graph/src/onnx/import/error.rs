@@ -69,6 +69,14 @@ pub enum ImportError {
     /// An output that is asked for and that the model does not have.
     #[error("the model has no output {0:?}")]
     Output(String),
+    /// A tensor that is to be trained and cannot be.
+    #[error("{name:?} cannot be trained: {why}")]
+    NotTrainable {
+        /// Its name.
+        name: String,
+        /// Why not.
+        why: &'static str,
+    },
     /// A node that cannot be imported.
     #[error("node {node:?} ({operator}): {problem}")]
     Node {

@@ -3,8 +3,14 @@
 use super::*;
 use crate::composite;
 use crate::interp::{Arithmetic, Tensor, run};
+use crate::llama::{self, Tuning};
 use crate::onnx::proto::{AttributeProto, ModelProto, TensorProto, attribute_type};
+use crate::optim::AdamW;
+use crate::step::{Forward, scoring, state_names, training};
+use dataforge_core::plan::BatchShape;
+use dataforge_core::spec::{LlamaShape, Method};
 use prost::Message as _;
+use std::num::NonZeroU32;
 
 /// A file that `tools/onnx-fixtures.py` wrote.
 fn fixture(name: &str) -> Vec<u8> {
@@ -78,8 +84,8 @@ fn every_operator_agrees_with_the_reference_evaluator() {
 
 #[test]
 fn decoders_that_pytorch_exported_agree() {
-    for name in ["decoder-torchscript-17", "decoder-dynamo-18", "decoder-dynamo-23"] {
-        agrees(name, &["logits"], 2e-6, 5e-5);
+    for name in ["decoder-torchscript-17", "decoder-dynamo-23", "llama-dynamo-18"] {
+        agrees(name, &["logits"], 5e-6, 1e-4);
     }
 }
 
@@ -97,16 +103,162 @@ fn the_built_in_family_agrees() {
 
 #[test]
 fn parameters_are_told_from_constants() {
-    let names = |name: &str| -> Vec<String> {
-        let model = Model::decode(&fixture(name)).unwrap();
-        model.parameters().iter().map(|(p, _)| p.name.clone()).collect()
+    let model = Model::decode(&fixture("llama-dynamo-18")).unwrap();
+    let mut shapes: Vec<&Shape> = model.parameters().iter().map(|(p, _)| &p.shape).collect();
+    let family = llama::parameters(&TUNING.shape);
+    let mut expected: Vec<&Shape> = family.iter().map(|p| &p.shape).collect();
+    shapes.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(shapes, expected, "neither frequencies nor a copy of the tied head");
+}
+
+/// The built-in family that the fixtures `llama` and `llama-dynamo-18` are.
+const TUNING: Tuning = Tuning {
+    shape: LlamaShape {
+        vocabulary: size(32),
+        width: size(16),
+        layers: size(2),
+        heads: size(4),
+        kv_heads: size(2),
+        hidden: size(24),
+        context: size(6),
+        rope_base: size(10_000),
+        norm_epsilon_nano: size(1000),
+        tied_head: true,
+    },
+    method: Method::Full,
+    operand_bits: 20,
+};
+
+const BATCH: BatchShape = BatchShape { rows: size(2), positions: size(6), output_tokens: size(4) };
+
+const ADAM: AdamW = AdamW {
+    learning_rate: 1e-2,
+    warmup: 0.1,
+    final_rate: 0.1,
+    beta1: 0.9,
+    beta2: 0.95,
+    epsilon: 1e-8,
+    weight_decay: 0.01,
+    clip_norm: 1.0,
+};
+
+const fn size(n: u32) -> NonZeroU32 {
+    NonZeroU32::new(n).unwrap()
+}
+
+/// The forward pass of a fixture with every parameter trained.
+fn forward(model: &Model, scales: Scales) -> Forward {
+    let role = |name: &str| if name == "at" { Role::At } else { Role::Ids };
+    let language_model = LanguageModel {
+        model,
+        inputs: model.inputs().iter().map(|i| (i.name.clone(), role(&i.name))).collect(),
+        logits: "logits".into(),
+        trained: model.parameters().iter().map(|(p, _)| p.name.clone()).collect(),
     };
-    // Frequencies of the positions are stored tensors too.
-    let ours: Vec<String> =
-        names("decoder-dynamo-18").into_iter().filter(|n| n.contains('.')).collect();
-    let expected = ["embedding.weight", "layers.0.norms.0.weight", "layers.0.norms.1.weight"];
-    assert_eq!(ours, [&expected[..], &["norm.weight"]].concat());
-    assert_eq!(names("llama").len(), 20);
+    language_model.forward(BATCH, 20, scales).unwrap()
+}
+
+/// The state after `steps` steps of a training graph on one batch, by name, and each step's loss.
+fn train(graph: &Graph, model: &Model, steps: u32) -> (BTreeMap<String, Tensor>, Vec<f64>) {
+    let (slots, tokens) = (BATCH.slots(), BATCH.tokens());
+    let mut inputs = BTreeMap::new();
+    for (parameter, data) in model.parameters() {
+        let [weight, first, second] = state_names(&parameter.name);
+        inputs.insert(weight, Tensor::from_f32(&parameter.shape, data));
+        for moment in [first, second] {
+            inputs.insert(moment, Tensor::from_f32(&parameter.shape, &vec![0.0; data.len()]));
+        }
+    }
+    let integers = |shape: &[usize], factor: i64, below: i64| {
+        let data: Vec<i64> =
+            (0i64..).take(shape.iter().product()).map(|i| i * factor % below).collect();
+        Tensor::from_indices(shape, &data)
+    };
+    inputs.insert("ids".into(), integers(&[2, 6], 13, 32));
+    inputs.insert("at".into(), integers(&[slots], 3, tokens as i64));
+    inputs.insert("targets".into(), integers(&[slots, 1], 7, 32));
+    inputs
+        .insert("weights".into(), Tensor::from_f32(&[slots, 1], &vec![1.0 / slots as f32; slots]));
+    let graph = composite::expand(graph);
+    let mut losses = Vec::new();
+    for step in 0..steps {
+        let scalars = ADAM.scalars(step, steps);
+        for (name, x) in
+            [("rate", scalars.rate), ("second", scalars.second), ("keep", scalars.keep)]
+        {
+            inputs.insert(name.into(), Tensor::from_f32(&[1], &[x]));
+        }
+        let out = run(&graph, &inputs, Arithmetic::Exact);
+        let terms = out["target"].data.iter().zip(&out["normaliser"].data);
+        let loss: f64 = terms.map(|(target, normaliser)| libm::log(*normaliser) - target).sum();
+        losses.push(loss / slots as f64);
+        for (name, tensor) in &out {
+            if let Some(state) = name.strip_prefix("next.") {
+                inputs.insert(state.into(), tensor.clone());
+            }
+        }
+    }
+    inputs.retain(|name, _| out_of_state(model, name));
+    (inputs, losses)
+}
+
+fn out_of_state(model: &Model, name: &str) -> bool {
+    model.parameters().iter().any(|(p, _)| state_names(&p.name).iter().any(|state| state == name))
+}
+
+#[test]
+fn a_file_in_the_family_s_order_of_operations_trains_to_the_same_bits() {
+    let model = Model::decode(&fixture("llama")).unwrap();
+    let (imported, losses) = train(&forward(&model, Scales::Tensor).training(&ADAM), &model, 4);
+    let (built_in, expected) = train(&training(&TUNING, BATCH, &ADAM), &model, 4);
+    assert_eq!(losses, expected);
+    assert_eq!(imported.keys().collect::<Vec<_>>(), built_in.keys().collect::<Vec<_>>());
+    for (name, tensor) in &imported {
+        let bits = |t: &Tensor| t.data.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(tensor), bits(&built_in[name]), "{name}");
+    }
+    assert!(losses[3] < losses[0] - 0.1, "{losses:?}");
+}
+
+#[test]
+fn a_file_that_pytorch_exported_trains_to_a_close_loss() {
+    let steps = 12;
+    let family = Model::decode(&fixture("llama")).unwrap();
+    let exported = Model::decode(&fixture("llama-dynamo-18")).unwrap();
+    let graph = forward(&exported, Scales::Tensor).training(&ADAM);
+    let (_, losses) = train(&graph, &exported, steps);
+    let (_, expected) = train(&training(&TUNING, BATCH, &ADAM), &family, steps);
+    for (loss, expected) in losses.iter().zip(&expected) {
+        assert!((loss - expected).abs() <= 1e-3 * expected, "{losses:?} {expected:?}");
+    }
+    assert!(losses[11] < 0.5 * losses[0], "{losses:?}");
+}
+
+#[test]
+fn scoring_gives_the_family_s_bits() {
+    let model = Model::decode(&fixture("llama")).unwrap();
+    let (_, losses) = train(&forward(&model, Scales::Slice).scoring(), &model, 1);
+    let (_, expected) = train(&scoring(&TUNING, BATCH), &model, 1);
+    assert_eq!(losses, expected);
+}
+
+#[test]
+fn only_parameters_of_the_logits_are_trained() {
+    let model = Model::decode(&fixture("decoder-dynamo-23")).unwrap();
+    let mut language_model = LanguageModel {
+        model: &model,
+        inputs: BTreeMap::from([("ids".into(), Role::Ids)]),
+        logits: "logits".into(),
+        trained: BTreeSet::from(["norm.weight".into()]),
+    };
+    let forward = language_model.forward(BATCH, 20, Scales::Tensor).unwrap();
+    assert_eq!(forward.trained.len(), 1);
+    language_model.trained.insert("nowhere".into());
+    let refusal = language_model.forward(BATCH, 20, Scales::Tensor).unwrap_err().to_string();
+    assert!(refusal.contains("nowhere") && refusal.contains("cannot be trained"), "{refusal}");
+    language_model.logits = "ids".into();
+    assert!(language_model.forward(BATCH, 20, Scales::Tensor).is_err());
 }
 
 /// The model `operators` with a change.

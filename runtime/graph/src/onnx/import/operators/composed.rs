@@ -1,6 +1,6 @@
 //! Operators that stand for several: normalisations, softmax, attention.
 
-use super::product::{mean, product};
+use super::product::{mean, product, sum};
 use super::{Node, Results, axis};
 use crate::activation;
 use crate::ir::Element;
@@ -62,11 +62,14 @@ fn normalised(b: &Builder<'_>, node: &Node<'_>) -> Result<Vec<usize>, Problem> {
     Ok((first..rank).collect())
 }
 
+type Mean = fn(&mut Builder<'_>, &Item, &[usize]) -> Result<Item, Problem>;
+
 /// x / √(mean x² + ε).
 fn root_mean_square(
     b: &mut Builder<'_>,
     x: &Item,
     over: &[usize],
+    mean: Mean,
     epsilon: f32,
 ) -> Result<Item, Problem> {
     let square = b.binary(Binary::Mul, x, x)?;
@@ -94,19 +97,27 @@ fn affine(b: &mut Builder<'_>, node: &Node<'_>, normal: &Item) -> Results {
 pub(super) fn rms_normalization(b: &mut Builder<'_>, node: &Node<'_>) -> Results {
     let over = normalised(b, node)?;
     let epsilon = node.attributes.float("epsilon", 1e-5)?;
-    let normal = root_mean_square(b, node.get(0)?, &over, epsilon)?;
+    let normal = root_mean_square(b, node.get(0)?, &over, mean, epsilon)?;
     affine(b, node, &normal)
 }
 
-/// Ba, Kiros & Hinton 2016.
+/// Ba, Kiros & Hinton 2016, in the order of [`crate::bert`].
 pub(super) fn layer_normalization(b: &mut Builder<'_>, node: &Node<'_>) -> Results {
     let over = normalised(b, node)?;
     let epsilon = node.attributes.float("epsilon", 1e-5)?;
     let x = node.get(0)?;
-    let mean = mean(b, x, &over)?;
+    let mean = quotient_mean(b, x, &over)?;
     let centred = b.binary(Binary::Sub, x, &mean)?;
-    let normal = root_mean_square(b, &centred, &over, epsilon)?;
+    let normal = root_mean_square(b, &centred, &over, quotient_mean, epsilon)?;
     affine(b, node, &normal)
+}
+
+/// The sum over n, where [`mean`] multiplies by 1/n.
+fn quotient_mean(b: &mut Builder<'_>, x: &Item, over: &[usize]) -> Result<Item, Problem> {
+    let shape = b.shape(x);
+    let terms = over.iter().map(|i| shape[*i] as f32).product();
+    let (sum, terms) = (sum(b, x, over)?, b.scalar(terms));
+    b.binary(Binary::Div, &sum, &terms)
 }
 
 /// Scaled dot-product attention without a cache: softmax(q kᵀ · scale + mask) v over stacks

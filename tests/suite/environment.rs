@@ -115,6 +115,14 @@ fn a_user_without_a_home_is_told_what_to_set() {
     Answer::of(command.arg("doctor")).expect(3, &["DATAFORGE_HOME"]);
 }
 
+#[test]
+fn a_library_without_cuda_is_told_where_it_runs() {
+    let (scratch, paths) = home(NEEDED);
+    let mut command = offline(&scratch, dataforge());
+    command.env("ORT_DYLIB_PATH", &paths[0]).args(["--provider", "cuda", "doctor"]);
+    Answer::of(&mut command).expect(3, &["no CUDAExecutionProvider", "--provider cpu"]);
+}
+
 /// Neither `doctor` nor `evaluate` works with this in `ORT_DYLIB_PATH`.
 #[track_caller]
 fn no_library(library: &Path, mention: &str) {

@@ -52,6 +52,7 @@ fn wrong_arguments_are_named() {
     refused("--threads 0 doctor", &["--threads"]);
     refused("--lowering nosuch doctor", &["nosuch", "stock", "slices"]);
     refused("--lowering fast doctor", &["not exact", "dataforge estimate"]);
+    refused("--provider nosuch doctor", &["nosuch", "cpu", "cuda"]);
     refused("estimate rows.jsonl --spec date@1 --out x", &["--out"]);
     refused("artifacts fetch nosuch", &["nosuch", "onnxruntime"]);
     refused("artifacts path nosuch", &["nosuch", "onnxruntime"]);

@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use dataforge_core::hash::EpochSeed;
-use dataforge_evaluate::{Lowering, UnknownLowering};
+use dataforge_evaluate::{Lowering, Provider, UnknownLowering};
 use std::path::PathBuf;
 
 const EXIT_CODES: &str = "\
@@ -25,9 +25,13 @@ pub(crate) struct Arguments {
     #[arg(long, global = true, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
 
-    /// How exact sums are computed: `stock` or `slices`; each gives the same bits.
+    /// How exact sums are computed: `stock`, `slices` or `fused`; each gives the same bits.
     #[arg(long, global = true, default_value_t, value_parser = exact_lowering)]
     pub(crate) lowering: Lowering,
+
+    /// Where graphs run: `cpu`, or `cuda` on an NVIDIA GPU; each gives the same bits.
+    #[arg(long, global = true, default_value_t)]
+    pub(crate) provider: Provider,
 
     /// Folder with eval specs. Default: DATAFORGE_SPECS, else eval-specs here or above.
     #[arg(long, global = true, value_name = "DIR")]

@@ -43,6 +43,7 @@ impl Context {
             options: Options {
                 threads: arguments.threads.map_or(processors, usize::from),
                 lowering: arguments.lowering,
+                provider: arguments.provider,
             },
             specs: arguments.specs.clone(),
         })
@@ -59,6 +60,11 @@ impl Context {
         })
     }
 
+    /// The artifacts that the engine consists of.
+    pub(crate) fn engine_parts(&self) -> &'static [&'static str] {
+        self.artifacts.engine_parts(self.options.provider)
+    }
+
     /// Fetches what is missing of `names`, with progress.
     pub(crate) fn provision(&self, names: &[&str]) -> Result<Vec<PathBuf>, NodeError> {
         Ok(self.artifacts.fetch(names, &progress::Fetching::new(&STOP))?)
@@ -70,8 +76,8 @@ impl Context {
         spec: &Spec,
         benchmark: Option<&Path>,
     ) -> Result<Benchmark, NodeError> {
-        let mut names =
-            vec!["onnxruntime", spec.model.weights.as_str(), spec.model.tokenizer.as_str()];
+        let mut names = self.engine_parts().to_vec();
+        names.extend([spec.model.weights.as_str(), spec.model.tokenizer.as_str()]);
         if benchmark.is_none() {
             names.push(PublicSet::of(spec)?.artifact);
         }

@@ -119,6 +119,10 @@ fn hint(error: &Error) -> Option<&'static str> {
             "unset ORT_DYLIB_PATH to use the pinned library; \
              `dataforge artifacts fetch onnxruntime` fetches it, `dataforge doctor` tests it",
         ),
+        Some(EngineError::Provider { .. }) => Some(
+            "`--provider cpu` runs everywhere; cuda needs an NVIDIA GPU with its driver, CUDA 13 \
+             and cuDNN 9, and a library built for it",
+        ),
         Some(_) => Some("`dataforge doctor` tests the engine"),
         None => None,
     }

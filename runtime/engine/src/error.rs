@@ -1,5 +1,6 @@
 //! What can go wrong in the engine, by what the caller can do about it.
 
+use crate::provider::Provider;
 use dataforge_core::hash::FileDigest;
 use std::path::PathBuf;
 
@@ -13,6 +14,14 @@ pub enum EngineError {
         /// The shared library.
         path: PathBuf,
         /// The loader's words.
+        reason: String,
+    },
+    /// The library cannot run graphs where it was asked to.
+    #[error("this ONNX Runtime has no {} here: {reason}", provider.onnx_name())]
+    Provider {
+        /// Where.
+        provider: Provider,
+        /// ONNX Runtime's words.
         reason: String,
     },
     /// The library computes other bits than the exact profile requires.

@@ -9,6 +9,7 @@
 mod error;
 mod fixed;
 mod fused;
+mod provider;
 mod runtime;
 mod score;
 mod session;
@@ -20,6 +21,7 @@ mod version;
 pub use dataforge_graph::onnx::{Lowering, UnknownLowering};
 pub use error::EngineError;
 pub use fixed::{choice_loss, mean};
+pub use provider::{Provider, UnknownProvider};
 pub use runtime::{KnownAnswer, Options, Runtime};
 pub use score::{Score, Scorer, Watch};
 pub use state::{Weights, WeightsError};

@@ -4,6 +4,7 @@
 //! once for each [`Runtime`], with the very options that sessions will use.
 
 use crate::error::EngineError;
+use crate::provider::Provider;
 use crate::session::{Feed, Program};
 use crate::version;
 use dataforge_core::hash::FileDigest;
@@ -22,12 +23,14 @@ pub struct Options {
     pub threads: usize,
     /// Which operators compute a graph.
     pub lowering: Lowering,
+    /// Where graphs run.
+    pub provider: Provider,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { threads, lowering: Lowering::default() }
+        Self { threads, lowering: Lowering::default(), provider: Provider::default() }
     }
 }
 
@@ -116,6 +119,11 @@ impl Runtime {
 
     fn load_untested(path: &Path, options: Options) -> Result<Self, EngineError> {
         let load = |reason: String| EngineError::Load { path: path.into(), reason };
+        let Options { provider, lowering, .. } = options;
+        if provider != Provider::Cpu && lowering == Lowering::Fused {
+            let reason = "fused operators run on the processor".into();
+            return Err(EngineError::Provider { provider, reason });
+        }
         // dlopen would search its own folders for a name that is not there.
         if !path.is_file() {
             return Err(load("no such file".into()));
@@ -178,14 +186,15 @@ impl Runtime {
     /// The execution provider that sessions use.
     #[must_use]
     pub fn provider(&self) -> &'static str {
-        "CPUExecutionProvider"
+        self.options.provider.onnx_name()
     }
 
     /// How graphs are lowered for this library.
     #[must_use]
     pub fn lowering(&self) -> LoweringOptions {
-        let Options { lowering, .. } = self.options;
-        LoweringOptions { lowering, wide_sqrt: self.wide_sqrt, signed_slices: false }
+        let Options { lowering, provider, .. } = self.options;
+        let signed_slices = provider == Provider::Cuda;
+        LoweringOptions { lowering, wide_sqrt: self.wide_sqrt, signed_slices }
     }
 
     /// Everything about the engine that may differ between machines that give the same bits.

@@ -6,6 +6,7 @@
 
 use crate::error::EngineError;
 use crate::fused;
+use crate::provider::Provider;
 use crate::runtime::Runtime;
 use crate::state::StateTensor;
 use dataforge_graph::llama::Parameter;
@@ -73,24 +74,31 @@ impl Program {
 }
 
 /// Graph optimisation is off but for the fast lowering: the exact profile forbids re-association,
-/// and no optimisation is worth trusting one to know that. Without an arena, what a run allocates is given back at its end.
+/// and no optimisation is worth trusting one to know that. Without an arena, what a run allocates
+/// is given back at its end.
 fn session(runtime: &Runtime, model: &[u8], arena: bool) -> Result<Session, EngineError> {
-    let provider = ort::ep::CPU::default().with_arena_allocator(arena).build();
-    let level = if runtime.lowering().lowering.is_exact() {
-        GraphOptimizationLevel::Disable
-    } else {
-        GraphOptimizationLevel::All
-    };
+    let exact = runtime.lowering().lowering.is_exact();
+    let level = if exact { GraphOptimizationLevel::Disable } else { GraphOptimizationLevel::All };
+    let provider = runtime.options().provider;
     let mut builder = Session::builder(runtime.environment())?
         .with_optimization_level(level)
         .map_err(ort::Error::from)?
         .with_intra_threads(runtime.options().threads)
-        .map_err(ort::Error::from)?
-        .with_execution_providers([provider])
         .map_err(ort::Error::from)?;
     if runtime.lowering().lowering == Lowering::Fused {
         builder = builder.with_operators(fused::domain()?).map_err(ort::Error::from)?;
     }
+    if provider == Provider::Cuda && exact {
+        builder = builder.with_disable_cpu_fallback().map_err(ort::Error::from)?;
+    }
+    let dispatch = match provider {
+        Provider::Cpu => ort::ep::CPU::default().with_arena_allocator(arena).build(),
+        Provider::Cuda => ort::ep::CUDA::default().build(),
+    };
+    let refused = |error: ort::Error| EngineError::Provider { provider, reason: error.to_string() };
+    builder = builder
+        .with_execution_providers([dispatch.error_on_failure()])
+        .map_err(|error| refused(error.into()))?;
     Ok(builder.commit_from_memory(model)?)
 }
 

@@ -20,7 +20,10 @@ mod train;
 mod weights;
 mod world;
 
-pub use dataforge_engine::{EngineError, KnownAnswer, Lowering, Options, Runtime, UnknownLowering};
+pub use dataforge_engine::{
+    EngineError, KnownAnswer, Lowering, Options, Provider, Runtime, UnknownLowering,
+    UnknownProvider,
+};
 pub use dataforge_sandbox::SandboxError;
 pub use error::EvaluateError;
 pub use estimate::{Ending, Estimate, estimate};

@@ -5,6 +5,8 @@
 //! [`Lowering`] decides how exact sums are computed; what they mean is fixed by [`crate::exact`].
 //! [`hoist()`] takes out what needs to be computed only once.
 
+#[cfg(test)]
+mod cuda;
 pub mod fused;
 mod hoist;
 pub mod import;

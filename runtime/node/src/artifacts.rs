@@ -9,6 +9,7 @@
 
 mod cache;
 mod derive;
+mod engine;
 mod error;
 mod lock;
 mod observer;

@@ -66,7 +66,7 @@ impl World for NodeWorld<'_> {
     }
 
     fn engine_library(&self) -> Result<PathBuf, WorldError> {
-        Ok(self.artifacts.path("onnxruntime")?)
+        Ok(self.artifacts.engine_library(self.options.provider)?)
     }
 
     fn engine_options(&self) -> Options {

@@ -72,7 +72,7 @@ pub(crate) fn run(arguments: &Decoder) -> anyhow::Result<()> {
 
     let mut trainers = BTreeMap::new();
     for lowering in [Lowering::Stock, Lowering::Slices, Lowering::Fused] {
-        let options = Options { threads: arguments.threads.get(), lowering };
+        let options = Options { threads: arguments.threads.get(), lowering, ..Options::default() };
         let runtime = Runtime::load(&library, options)?;
         let trainer = Trainer::new(&runtime, tuning, &recipe, &weights, &seed, 1000)?;
         trainers.insert(lowering.to_string(), trainer);

@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: &Step) -> anyhow::Result<Report> {
     let stop = AtomicBool::new(false);
     let threads = arguments.threads.get();
     let reference = &arguments.spec;
-    let options = Options { threads, lowering: arguments.lowering };
+    let options = Options { threads, lowering: arguments.lowering, ..Options::default() };
     let world = NodeWorld::new(&specs, reference, &artifacts, options, &stop, Box::new(|_| ()));
 
     let material = Material::load(&world, &spec, &artifacts, arguments)?;

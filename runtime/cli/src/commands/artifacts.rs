@@ -26,7 +26,7 @@ pub(crate) fn run(context: &Context, action: &ArtifactsAction) -> anyhow::Result
 fn fetch(context: &Context, names: &[String]) -> anyhow::Result<Answer> {
     let all = context.artifacts.lock().all();
     let all: Vec<&str> = all
-        .filter(|artifact| artifact.fits(Platform::current()))
+        .filter(|artifact| artifact.fits(Platform::current()) && !artifact.optional)
         .map(|artifact| artifact.name.as_str())
         .collect();
     let wanted = if names.is_empty() { all } else { names.iter().map(String::as_str).collect() };

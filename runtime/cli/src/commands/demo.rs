@@ -44,12 +44,8 @@ pub(crate) fn run(context: &Context, arguments: &Demo) -> anyhow::Result<Answer>
     let pinned = specs.load(&arguments.spec)?;
     let spec = pinned.spec();
     let set = PublicSet::of(spec)?;
-    context.provision(&[
-        "onnxruntime",
-        &spec.model.weights,
-        &spec.model.tokenizer,
-        set.artifact,
-    ])?;
+    context.provision(context.engine_parts())?;
+    context.provision(&[&spec.model.weights, &spec.model.tokenizer, set.artifact])?;
 
     let folder = arguments.out.clone().unwrap_or_else(|| folder_of(context, spec));
     let sets = set.build(spec, &context.artifacts)?;

@@ -3,14 +3,13 @@
 use crate::context::Context;
 use crate::exit::Answer;
 use crate::output;
-use anyhow::Context as _;
 use dataforge_evaluate::Runtime;
 use serde_json::json;
 
 pub(crate) fn run(context: &Context) -> anyhow::Result<Answer> {
-    let library =
-        context.provision(&["onnxruntime"])?.into_iter().next().context("one path per name")?;
+    context.provision(context.engine_parts())?;
     let options = context.options();
+    let library = context.artifacts.engine_library(options.provider)?;
     let (runtime, answer) = Runtime::examine(&library, options)?;
     let ok = answer.is_exact();
     let wide_sqrt = runtime.lowering().wide_sqrt;

@@ -54,11 +54,12 @@ pub fn hoist(model: &ModelProto, fixed: &BTreeSet<String>) -> Split {
 }
 
 /// The element type of every result that depends on fixed inputs and constants alone.
-fn element_types(graph: &GraphProto, fixed: &BTreeSet<String>) -> BTreeMap<String, i32> {
+pub(super) fn element_types(graph: &GraphProto, fixed: &BTreeSet<String>) -> BTreeMap<String, i32> {
     let mut types: BTreeMap<String, i32> =
         graph.initializer.iter().map(|tensor| (tensor.name.clone(), tensor.data_type)).collect();
     for input in graph.input.iter().filter(|input| fixed.contains(&input.name)) {
-        types.insert(input.name.clone(), data_type::FLOAT);
+        let tensor = input.r#type.as_ref().and_then(|of| of.tensor_type.as_ref());
+        types.insert(input.name.clone(), tensor.map_or(data_type::FLOAT, |of| of.elem_type));
     }
     for node in &graph.node {
         let operands: Option<Vec<i32>> =

@@ -20,7 +20,7 @@ use crate::fs::{FileError, create_folder, digest_bounded, read_bounded, write_at
 const LIBRARY_VARIABLE: &str = "ORT_DYLIB_PATH";
 
 /// The artifact that [`LIBRARY_VARIABLE`] stands in for.
-const LIBRARY: &str = "onnxruntime";
+pub(super) const LIBRARY: &str = "onnxruntime";
 
 /// How often a process that waits for another one's fetch looks again.
 const LOCK_POLL: Duration = Duration::from_millis(100);
@@ -209,7 +209,11 @@ impl Artifacts {
         Some(Err(ArtifactError::BadOverride { name, variable: LIBRARY_VARIABLE, path }))
     }
 
-    fn pinned(&self, name: &str) -> Result<&Artifact, ArtifactError> {
+    pub(super) fn has_own_library(&self) -> bool {
+        self.library.is_some()
+    }
+
+    pub(super) fn pinned(&self, name: &str) -> Result<&Artifact, ArtifactError> {
         if let Some(artifact) = self.lock.get_for(name, self.platform) {
             return Ok(artifact);
         }

@@ -333,9 +333,44 @@ fn a_library_of_the_users_choice_stands_in() {
 }
 
 #[test]
+fn parts_of_a_library_lie_side_by_side_under_their_own_names() {
+    let world = World::new();
+    let artifacts = world.artifacts();
+    let error = artifacts.side_by_side(&["data"]).unwrap_err();
+    assert!(matches!(error, ArtifactError::Missing { .. }), "{error}");
+    artifacts.fetch(&["data", "source"], &Silent).unwrap();
+    for _ in 0..2 {
+        let first = artifacts.side_by_side(&["data", "source"]).unwrap();
+        assert_eq!(first.file_name().unwrap(), "data.bin");
+        assert_eq!(std::fs::read(&first).unwrap(), CONTENT);
+        let folder = first.parent().unwrap();
+        assert_eq!(std::fs::read(folder.join("tokenizer.json")).unwrap(), TOKENIZER);
+        assert_eq!(std::fs::read_dir(folder).unwrap().count(), 2);
+        // Whatever lies there is not believed.
+        std::fs::remove_file(&first).unwrap();
+        std::fs::write(&first, "something else").unwrap();
+    }
+}
+
+#[test]
+fn the_cuda_library_has_its_parts_in_the_lock() {
+    let artifacts = crate::testing::real_artifacts().with_platform(Some(Platform::LinuxX86_64));
+    let artifacts = artifacts.with_library(None);
+    let parts = artifacts.engine_parts(dataforge_evaluate::Provider::Cuda);
+    let lock = artifacts.lock();
+    for part in parts {
+        assert!(lock.get_for(part, Some(Platform::LinuxX86_64)).unwrap().optional, "{part}");
+    }
+    let own = artifacts.with_library(Some("/own/libonnxruntime.so".into()));
+    assert_eq!(own.engine_parts(dataforge_evaluate::Provider::Cuda), ["onnxruntime"]);
+}
+
+#[test]
 fn every_pinned_artifact_of_this_platform_can_be_had() {
     let artifacts = crate::testing::real_artifacts().with_library(None);
-    let names: Vec<_> = artifacts.lock().names().collect();
+    let usual = artifacts.lock().all().filter(|artifact| !artifact.optional);
+    let names: std::collections::BTreeSet<_> = usual.map(|artifact| &*artifact.name).collect();
+    let names: Vec<_> = names.into_iter().collect();
     let paths = artifacts.fetch(&names, &Silent).unwrap();
     for (name, path) in names.iter().zip(paths) {
         let expect = artifacts.digest(name).unwrap();

@@ -10,6 +10,7 @@ mod estimate;
 mod layering;
 mod readme;
 mod registered;
+mod scores;
 mod stopped;
 mod tampering;
 mod trunk;

@@ -17,7 +17,7 @@ fn short(method: &str) -> Short {
 }
 
 /// A home with the artifacts of the shared one and nothing else.
-fn own_home(short: &Short) -> PathBuf {
+pub(crate) fn own_home(short: &Short) -> PathBuf {
     let own = short.scratch().path("home");
     fs::create_dir_all(&own).unwrap();
     let answer = Answer::of(dataforge().args(["artifacts", "path", "glassllm-en-weights"]));
@@ -27,14 +27,14 @@ fn own_home(short: &Short) -> PathBuf {
     own
 }
 
-fn program(short: &Short, home: &Path, threads: &str) -> Command {
+pub(crate) fn program(short: &Short, home: &Path, threads: &str) -> Command {
     let mut command = short.used_by(dataforge());
     command.env("DATAFORGE_HOME", home).args(["--threads", threads]);
     command
 }
 
-/// Every kept file of features.
-fn kept(home: &Path) -> Vec<PathBuf> {
+/// Every file kept for later evaluations.
+pub(crate) fn kept(home: &Path) -> Vec<PathBuf> {
     let files = fs::read_dir(home.join("features")).unwrap();
     files.map(|entry| entry.unwrap().path()).collect()
 }

@@ -160,6 +160,11 @@ pub(crate) struct Evaluate {
     /// The hidden benchmark rows. Not needed for specs that draw on a public set.
     #[arg(long, value_name = "FILE")]
     pub(crate) benchmark: Option<PathBuf>,
+
+    /// Also let the trained model answer this many benchmark rows in words, and report how near it
+    /// comes. The proof is the same.
+    #[arg(long, value_name = "ROWS", default_value_t = 0)]
+    pub(crate) answers: u32,
 }
 
 #[derive(Debug, Args)]

@@ -35,6 +35,10 @@ pub const PROOF_BYTES_MAX: Bytes = Bytes(128 * 1024 * 1024);
 /// Training steps of one run. A spec whose largest dataset would take more is refused.
 pub const STEPS_MAX: u32 = 1_000_000;
 
+/// Passes over a warm-up file. A spec that asks for more is refused: each pass pairs the rows anew
+/// and is held whole. With [`SPEC_BYTES_MAX`] it also keeps a warm-up below [`STEPS_MAX`].
+pub const WARM_EPOCHS_MAX: u32 = 64;
+
 /// Tokens of one training batch, padding included. A spec that asks for more is refused: exact
 /// weight gradients sum over all of them, and activations grow with them.
 pub const BATCH_TOKENS_MAX: u64 = 1 << 20;

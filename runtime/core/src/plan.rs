@@ -145,6 +145,30 @@ impl TokenPlan {
         Self { shape, rows, steps }
     }
 
+    /// Warm-up: as [`TokenPlan::new`], but pass e trains on the rows with their outputs permuted by
+    /// stream `warm-up/e`, so that no pairing is seen often enough to be learned. The rows of all
+    /// passes lie end to end.
+    #[must_use]
+    pub fn reshuffled(
+        rows: &[TokenRow],
+        shape: BatchShape,
+        epochs: NonZeroU32,
+        seed: &EpochSeed,
+    ) -> Self {
+        let mut all = Self { shape, rows: vec![], steps: vec![] };
+        for epoch in 0..epochs.get() {
+            let purpose = format!("warm-up/{epoch}");
+            let pass = shuffle_outputs(rows, seed, &purpose);
+            let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+            let first = count.saturating_mul(epoch);
+            let mut order: Vec<u32> = (first..first.saturating_add(count)).collect();
+            SeedStream::new(seed, &format!("batch-order/{epoch}")).shuffle(&mut order);
+            all.steps.extend(order.chunks(shape.rows.get() as usize).map(<[u32]>::to_vec));
+            all.rows.extend(pass);
+        }
+        all
+    }
+
     /// Number of training steps.
     #[must_use]
     pub fn steps(&self) -> u32 {
@@ -172,6 +196,26 @@ impl TokenPlan {
     }
 }
 
+/// The prompts of `rows` in their order, with their outputs in the order of a uniform permutation:
+/// stream `purpose` under `seed`. It is no derangement: on average one row keeps its own output, and
+/// rows with equal outputs may exchange them.
+#[must_use]
+pub fn shuffle_outputs(rows: &[TokenRow], seed: &EpochSeed, purpose: &str) -> Vec<TokenRow> {
+    let split = |row: &'_ TokenRow| {
+        let prompt = (row.prompt_tokens as usize).min(row.ids.len());
+        (row.ids[..prompt].to_vec(), row.ids[prompt..].to_vec())
+    };
+    let (prompts, mut outputs): (Vec<_>, Vec<_>) = rows.iter().map(split).unzip();
+    SeedStream::new(seed, purpose).shuffle(&mut outputs);
+    let joined = rows.iter().zip(prompts).zip(outputs);
+    joined
+        .map(|((row, mut ids), output)| {
+            ids.extend(output);
+            TokenRow { ids, prompt_tokens: row.prompt_tokens }
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,6 +235,47 @@ mod tests {
         assert_eq!(batch.targets, [7, 8, 0, 0, 0, 0]);
         assert_eq!(batch.learned, [true, true, false, false, false, false]);
         assert_eq!(batch.learned_tokens(), 2);
+    }
+
+    /// Rows i → i + 100, prompts of one token or two.
+    fn paired(count: u32) -> Vec<TokenRow> {
+        let prompt = |i: u32| if i % 2 == 0 { vec![i] } else { vec![7, i] };
+        let row =
+            |i| TokenRow { ids: [prompt(i), vec![i + 100, 9]].concat(), prompt_tokens: 1 + i % 2 };
+        (0..count).map(row).collect()
+    }
+
+    fn outputs(rows: &[TokenRow]) -> Vec<u32> {
+        rows.iter().map(|row| row.ids[row.prompt_tokens as usize]).collect()
+    }
+
+    #[test]
+    fn shuffling_keeps_prompts_in_place_and_every_output() {
+        let rows = paired(20);
+        let shuffled = shuffle_outputs(&rows, &EpochSeed([3; 32]), "control");
+        for (row, other) in rows.iter().zip(&shuffled) {
+            let prompt = row.prompt_tokens as usize;
+            assert_eq!(row.ids[..prompt], other.ids[..prompt]);
+            assert_eq!((other.ids.len() - prompt, other.prompt_tokens), (2, row.prompt_tokens));
+        }
+        assert_ne!(outputs(&rows), outputs(&shuffled));
+        let mut all = outputs(&shuffled);
+        all.sort_unstable();
+        assert_eq!(all, outputs(&rows));
+        assert_ne!(shuffled, shuffle_outputs(&rows, &EpochSeed([4; 32]), "control"));
+        assert_ne!(shuffled, shuffle_outputs(&rows, &EpochSeed([3; 32]), "other"));
+    }
+
+    #[test]
+    fn every_warm_up_pass_pairs_anew() {
+        let (rows, epochs) = (paired(10), 3.try_into().unwrap());
+        let plan = TokenPlan::reshuffled(&rows, shape(4, 4), epochs, &EpochSeed([3; 32]));
+        assert_eq!((plan.steps(), plan.rows().len()), (9, 30));
+        let passes: Vec<_> = plan.rows().chunks(10).map(outputs).collect();
+        assert!(passes[0] != passes[1] && passes[1] != passes[2] && passes[0] != passes[2]);
+        let mut second: Vec<u32> = plan.steps[3..6].concat();
+        second.sort_unstable();
+        assert_eq!(second, (10..20).collect::<Vec<_>>());
     }
 
     #[test]

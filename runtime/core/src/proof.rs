@@ -78,7 +78,42 @@ pub struct Training {
     pub baseline: Metrics,
 }
 
-/// How an evaluation ended.
+/// Mean −ln p per output token over the right answers of the benchmark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenNll {
+    /// Of the reference that training started from.
+    pub baseline: MicroNats,
+    /// Of the trained model.
+    pub trained: MicroNats,
+}
+
+/// The steps of the control: a second copy trained from the same initial state on the same rows,
+/// their outputs shuffled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ControlRun {
+    /// Token ids, masks and batch order.
+    pub plan: PlanDigest,
+    /// Every step taken, in order.
+    pub steps: Vec<StepRecord>,
+}
+
+/// The control, trained and measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Control {
+    /// The run.
+    pub run: ControlRun,
+    /// State after the last step.
+    pub final_state: StateRoot,
+    /// Every benchmark row, in committed order.
+    pub rows: Vec<RowResult>,
+    /// The control on the benchmark.
+    pub metrics: Metrics,
+    /// Mean −ln p per output token over the right answers.
+    pub token_nll: MicroNats,
+}
+
+/// How an evaluation ended. The encoding of a variant never changes; what a new score rule has to
+/// say is a new variant at the end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// The kernels did not accept the submission; nothing was trained.
@@ -103,6 +138,50 @@ pub enum Outcome {
         /// The score that is paid for, by the spec's rule.
         lift: MicroNats,
     },
+    /// Trained and measured under a rule that compares with another model than the pinned one.
+    /// Under `warmed`, initial state and baseline are the warmed reference's.
+    Compared {
+        /// The run.
+        training: Training,
+        /// State after the last step.
+        final_state: StateRoot,
+        /// Every benchmark row, in committed order.
+        rows: Vec<RowResult>,
+        /// The trained model on the benchmark.
+        trained: Metrics,
+        /// Nats per output token.
+        token_nll: TokenNll,
+        /// The control, under the rule of that name.
+        control: Option<Control>,
+        /// The score that is paid for, by the spec's rule.
+        lift: MicroNats,
+    },
+    /// A value that is not finite appeared at this step of the control; lift is 0.
+    ControlDiverged {
+        /// The run, which ended well.
+        training: Training,
+        /// The control's up to the step before.
+        control: ControlRun,
+        /// Its first step with a non-finite value.
+        at: StepIndex,
+    },
+}
+
+/// What a proof says about a model that was trained and measured, by whatever rule.
+#[derive(Debug, Clone, Copy)]
+pub struct Scored<'p> {
+    /// State after the last step.
+    pub final_state: StateRoot,
+    /// Every benchmark row, in committed order.
+    pub rows: &'p [RowResult],
+    /// The trained model on the benchmark.
+    pub trained: &'p Metrics,
+    /// Nats per output token, where the rule has it committed.
+    pub token_nll: Option<TokenNll>,
+    /// The control, under the rule of that name.
+    pub control: Option<&'p Control>,
+    /// The score that is paid for.
+    pub lift: MicroNats,
 }
 
 /// What a validator publishes about one submission.
@@ -120,9 +199,42 @@ impl ScoreProof {
     /// The paid score: 0 unless the run was scored.
     #[must_use]
     pub fn lift(&self) -> MicroNats {
+        self.scored().map_or(MicroNats(0), |scored| scored.lift)
+    }
+
+    /// The measurement, if there is one.
+    #[must_use]
+    pub fn scored(&self) -> Option<Scored<'_>> {
         match &self.outcome {
-            Outcome::Scored { lift, .. } => *lift,
-            Outcome::Rejected | Outcome::Diverged { .. } => MicroNats(0),
+            Outcome::Rejected | Outcome::Diverged { .. } | Outcome::ControlDiverged { .. } => None,
+            Outcome::Scored { final_state, rows, trained, lift, .. } => Some(Scored {
+                final_state: *final_state,
+                rows,
+                trained,
+                token_nll: None,
+                control: None,
+                lift: *lift,
+            }),
+            Outcome::Compared { final_state, rows, trained, token_nll, control, lift, .. } => {
+                Some(Scored {
+                    final_state: *final_state,
+                    rows,
+                    trained,
+                    token_nll: Some(*token_nll),
+                    control: control.as_ref(),
+                    lift: *lift,
+                })
+            }
+        }
+    }
+
+    /// The steps of the control, as far as it came, where there is one.
+    #[must_use]
+    pub fn control_run(&self) -> Option<&ControlRun> {
+        match &self.outcome {
+            Outcome::Compared { control, .. } => control.as_ref().map(|control| &control.run),
+            Outcome::ControlDiverged { control, .. } => Some(control),
+            Outcome::Rejected | Outcome::Diverged { .. } | Outcome::Scored { .. } => None,
         }
     }
 
@@ -131,7 +243,10 @@ impl ScoreProof {
     pub fn training(&self) -> Option<&Training> {
         match &self.outcome {
             Outcome::Rejected => None,
-            Outcome::Diverged { training, .. } | Outcome::Scored { training, .. } => Some(training),
+            Outcome::Diverged { training, .. }
+            | Outcome::Scored { training, .. }
+            | Outcome::Compared { training, .. }
+            | Outcome::ControlDiverged { training, .. } => Some(training),
         }
     }
 
@@ -140,29 +255,20 @@ impl ScoreProof {
     pub fn verdict(&self) -> &'static str {
         match &self.outcome {
             Outcome::Rejected => "rejected",
-            Outcome::Diverged { .. } => "diverged",
-            Outcome::Scored { .. } => "scored",
+            Outcome::Diverged { .. } | Outcome::ControlDiverged { .. } => "diverged",
+            Outcome::Scored { .. } | Outcome::Compared { .. } => "scored",
         }
     }
 
     /// Byte format: tag `dataforge/score-proof/v1` over the canonical encoding of, in order:
     /// version (u16), inputs, report, outcome name, step root, row root, and the outcome with its
-    /// steps and rows emptied. Step and row roots are Merkle roots over the canonical encodings of
-    /// the records.
+    /// steps and rows emptied; then, where there is a control, its step root and row root. The roots
+    /// are Merkle roots over the canonical encodings of the records.
     #[must_use]
     pub fn digest(&self) -> ProofDigest {
         let mut outline = self.outcome.clone();
-        let (mut steps, mut rows) = (Vec::new(), Vec::new());
-        match &mut outline {
-            Outcome::Rejected => {}
-            Outcome::Diverged { training, .. } => steps = std::mem::take(&mut training.steps),
-            Outcome::Scored { training, rows: results, .. } => {
-                steps = std::mem::take(&mut training.steps);
-                rows = std::mem::take(results);
-            }
-        }
-        let step_root: MerkleRoot = merkle::root(steps.iter().map(codec::encode));
-        let row_root: MerkleRoot = merkle::root(rows.iter().map(codec::encode));
+        let [step_root, row_root] = outline.take_records();
+        let control = outline.take_control_records();
         let commitment = (
             PROOF_VERSION,
             &self.inputs,
@@ -172,7 +278,11 @@ impl ScoreProof {
             row_root,
             outline,
         );
-        tagged("dataforge/score-proof/v1", &codec::encode(&commitment))
+        let mut bytes = codec::encode(&commitment);
+        if let Some(roots) = control {
+            bytes.extend(codec::encode(&roots));
+        }
+        tagged("dataforge/score-proof/v1", &bytes)
     }
 
     /// The file: `DFPROOF\n`, version (u16 LE), length of the body (u64 LE), SHA-256 of the body,
@@ -213,6 +323,46 @@ impl ScoreProof {
         }
         Ok(codec::decode(body)?)
     }
+}
+
+impl Outcome {
+    /// Empties the run's steps and rows, for their roots.
+    fn take_records(&mut self) -> [MerkleRoot; 2] {
+        match self {
+            Self::Rejected => [no_records(), no_records()],
+            Self::Diverged { training, .. } | Self::ControlDiverged { training, .. } => {
+                [take_root(&mut training.steps), no_records()]
+            }
+            Self::Scored { training, rows, .. } | Self::Compared { training, rows, .. } => {
+                [take_root(&mut training.steps), take_root(rows)]
+            }
+        }
+    }
+
+    /// The same for the control, where there is one.
+    fn take_control_records(&mut self) -> Option<[MerkleRoot; 2]> {
+        match self {
+            Self::Compared { control: Some(control), .. } => {
+                Some([take_root(&mut control.run.steps), take_root(&mut control.rows)])
+            }
+            Self::ControlDiverged { control, .. } => {
+                Some([take_root(&mut control.steps), no_records()])
+            }
+            Self::Rejected
+            | Self::Diverged { .. }
+            | Self::Scored { .. }
+            | Self::Compared { .. } => None,
+        }
+    }
+}
+
+/// The Merkle root of records, which it empties.
+fn take_root<T: Serialize>(records: &mut Vec<T>) -> MerkleRoot {
+    merkle::root(std::mem::take(records).iter().map(codec::encode))
+}
+
+fn no_records() -> MerkleRoot {
+    take_root::<StepRecord>(&mut vec![])
 }
 
 /// A file is not a score proof.
@@ -294,6 +444,55 @@ mod tests {
                 lift: MicroNats(12),
             },
         }
+    }
+
+    /// The same run under the rule `control`.
+    fn controlled() -> ScoreProof {
+        let whole = proof();
+        let Outcome::Scored { training, final_state, rows, trained, lift } = whole.outcome else {
+            panic!()
+        };
+        let run = ControlRun { plan: PlanDigest([9; 32]), steps: training.steps.clone() };
+        let control = Control {
+            run,
+            final_state: StateRoot([4; 32]),
+            rows: rows.clone(),
+            metrics: trained,
+            token_nll: MicroNats(8),
+        };
+        let token_nll = TokenNll { baseline: MicroNats(7), trained: MicroNats(6) };
+        let control = Some(control);
+        let outcome =
+            Outcome::Compared { training, final_state, rows, trained, token_nll, control, lift };
+        ScoreProof { outcome, ..whole }
+    }
+
+    #[test]
+    fn the_digest_covers_the_control() {
+        let whole = controlled();
+        assert_eq!(ScoreProof::from_file(&whole.to_file()), Ok(whole.clone()));
+        let check = |change: &dyn Fn(&mut Control)| {
+            let mut changed = whole.clone();
+            let Outcome::Compared { control: Some(control), .. } = &mut changed.outcome else {
+                panic!()
+            };
+            change(control);
+            assert_ne!(whole.digest(), changed.digest());
+        };
+        check(&|control| control.run.plan = PlanDigest([1; 32]));
+        check(&|control| control.run.steps[0].loss = MicroNats(8));
+        check(&|control| control.final_state = StateRoot([1; 32]));
+        check(&|control| control.rows[0].log_probabilities[0] = MicroNats(-4));
+        check(&|control| control.metrics.choice_loss = MicroNats(0));
+        check(&|control| control.token_nll = MicroNats(0));
+    }
+
+    #[test]
+    fn golden_digest_with_a_control() {
+        assert_eq!(
+            controlled().digest().to_string(),
+            "71c23efc41cc2931088be53f790d5e88173bdfec563129e829ce6bfc200d5e48"
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::codec;
 use crate::hash::{BenchmarkRoot, FileDigest, SpecId, tagged};
 use crate::limits::{
     BATCH_TOKENS_MAX, CANDIDATES_MAX, OPERAND_BITS, PARAMETER_ELEMENTS_MAX, SEQUENCE_TOKENS_MAX,
-    SPEC_BYTES_MAX, STEPS_MAX, TEMPLATE_PIECES_MAX,
+    SPEC_BYTES_MAX, STEPS_MAX, TEMPLATE_PIECES_MAX, WARM_EPOCHS_MAX,
 };
 use crate::plan::BatchShape;
 use crate::units::{Bytes, Fuel, Micro, MicroNats};
@@ -311,14 +311,51 @@ pub struct BenchmarkCommitment {
     pub public_set: Option<String>,
 }
 
-/// What is paid for.
+/// What is measured on the benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Measure {
+    /// `CL`: mean over rows of −ln of the right candidate's share.
+    Choice,
+    /// Mean −ln p per output token of the right answers. Needs no wrong candidates.
+    Nll,
+}
+
+/// What is paid for, in nats. `K` is the number of candidates of a row, so that `ln K` is the
+/// choice loss of chance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", tag = "rule")]
 #[non_exhaustive]
 pub enum ScoreRule {
     /// `ln K − CL`: how much better than chance the model tells the right candidate from the wrong
     /// ones.
     Choice {
+        /// Lift at or below this earns nothing.
+        margin_micronats: MicroNats,
+    },
+    /// The measure of a control minus that of the trained model: what the pairing of inputs and
+    /// outputs taught. The control is a second copy trained alike on the same rows, their outputs
+    /// permuted by the epoch seed ([`crate::plan::shuffle_outputs`]). Gate: a model that is no
+    /// better than chance (`choice`) or than the untrained reference (`nll`) earns nothing, however
+    /// bad its control.
+    Control {
+        /// What is compared.
+        measure: Measure,
+        /// Lift at or below this earns nothing.
+        margin_micronats: MicroNats,
+    },
+    /// Training starts from a reference that knows the format and nothing else: the pinned one
+    /// trained by the same recipe on public rows whose outputs are permuted anew for each pass
+    /// ([`crate::plan::TokenPlan::reshuffled`]). With `nll`, pays the NLL of this warmed reference
+    /// minus that of the trained model. With `choice`, pays `ln K − CL`, and nothing unless the NLL
+    /// has fallen below the warmed reference's.
+    Warmed {
+        /// What is paid.
+        measure: Measure,
+        /// File beside the spec with the public rows: JSON Lines of the spec's own schema.
+        rows: String,
+        /// Passes over them.
+        epochs: NonZeroU32,
         /// Lift at or below this earns nothing.
         margin_micronats: MicroNats,
     },
@@ -329,8 +366,25 @@ impl ScoreRule {
     #[must_use]
     pub fn margin(&self) -> MicroNats {
         match self {
-            Self::Choice { margin_micronats } => *margin_micronats,
+            Self::Choice { margin_micronats }
+            | Self::Control { margin_micronats, .. }
+            | Self::Warmed { margin_micronats, .. } => *margin_micronats,
         }
+    }
+
+    /// What is measured.
+    #[must_use]
+    pub fn measure(&self) -> Measure {
+        match self {
+            Self::Choice { .. } => Measure::Choice,
+            Self::Control { measure, .. } | Self::Warmed { measure, .. } => *measure,
+        }
+    }
+
+    /// Whether outputs are put to other prompts, so that any output must fit behind any prompt.
+    #[must_use]
+    pub fn shuffles(&self) -> bool {
+        !matches!(self, Self::Choice { .. })
     }
 }
 
@@ -381,6 +435,16 @@ impl Spec {
         Ok(spec)
     }
 
+    /// The files beside the spec that its lock pins.
+    #[must_use]
+    pub fn files(&self) -> Vec<&String> {
+        let warm = match &self.score {
+            ScoreRule::Warmed { rows, .. } => Some(rows),
+            ScoreRule::Choice { .. } | ScoreRule::Control { .. } => None,
+        };
+        std::iter::once(&self.rows.schema).chain(warm).collect()
+    }
+
     /// `name@version`, as the command line takes it.
     #[must_use]
     pub fn reference(&self) -> String {
@@ -406,6 +470,11 @@ impl Spec {
             Method::Full => (one, one),
             Method::LastLayers { layers } => (layers, one),
             Method::Lora { layers, rank, .. } => (layers, rank),
+        };
+        let fewest = if self.score.measure() == Measure::Choice { 2 } else { 1 };
+        let (warm_rows, warm_epochs) = match &self.score {
+            ScoreRule::Warmed { rows, epochs, .. } => (rows.as_str(), epochs.get()),
+            ScoreRule::Choice { .. } | ScoreRule::Control { .. } => ("none", 1),
         };
         let checks = [
             ("format", self.format == SPEC_FORMAT, "this program reads format 1"),
@@ -437,12 +506,18 @@ impl Spec {
             ("training.beta1_micro", t.beta1_micro.0 < 1_000_000, "must be below 1"),
             ("training.beta2_micro", t.beta2_micro.0 < 1_000_000, "must be below 1"),
             ("training.clip_norm_micro", t.clip_norm_micro.0 > 0, "must be positive"),
-            ("benchmark.candidates", self.benchmark.candidates.get() >= 2, "a choice needs two"),
+            (
+                "benchmark.candidates",
+                self.benchmark.candidates.get() >= fewest,
+                "a choice needs two",
+            ),
             (
                 "benchmark.candidates",
                 self.benchmark.candidates.get() as usize <= CANDIDATES_MAX,
                 "over the limit",
             ),
+            ("score.rows", is_file_name(warm_rows), "a plain file name"),
+            ("score.epochs", warm_epochs <= WARM_EPOCHS_MAX, "over the limit"),
             ("score.margin_micronats", self.score.margin().0 >= 0, "must not be negative"),
         ];
         match checks.into_iter().find(|(_, good, _)| !good) {
@@ -518,7 +593,7 @@ impl PinnedSpec {
     /// [`SpecError::Lock`] when the lock lacks something or pins something that the spec does not
     /// name.
     pub fn new(spec: Spec, lock: SpecLock) -> Result<Self, SpecError> {
-        same_names("file", lock.files.keys(), [&spec.rows.schema])?;
+        same_names("file", lock.files.keys(), spec.files())?;
         same_names("kernel", lock.kernels.keys(), [&spec.kernels.schema, &spec.kernels.tokenizer])?;
         same_names(
             "artifact",
@@ -548,10 +623,10 @@ impl PinnedSpec {
     }
 }
 
-fn same_names<'a, const N: usize>(
+fn same_names<'a>(
     kind: &str,
     pinned: impl Iterator<Item = &'a String>,
-    named: [&String; N],
+    named: impl IntoIterator<Item = &'a String>,
 ) -> Result<(), SpecError> {
     let pinned: std::collections::BTreeSet<_> = pinned.collect();
     let named: std::collections::BTreeSet<_> = named.into_iter().collect();

@@ -71,6 +71,52 @@ fn ranges_hold() {
     refused("margin_micronats", "margin_micronats = -1", "score.margin_micronats");
 }
 
+const CONTROL: &str = "rule = \"control\"\nmeasure = \"nll\"";
+
+/// A warm-up on these rows.
+fn warmed(measure: &str, rows: &str, epochs: u32) -> String {
+    format!("rule = \"warmed\"\nmeasure = \"{measure}\"\nrows = \"{rows}\"\nepochs = {epochs}")
+}
+
+#[test]
+fn score_rules_are_complete_and_within_limits() {
+    let parse = |line: &str| Spec::parse(&with("rule", line));
+    assert!(parse(CONTROL).unwrap().score.shuffles());
+    assert!(!Spec::parse(SPEC).unwrap().score.shuffles());
+    let spec = parse(&warmed("choice", "warm.jsonl", 2)).unwrap();
+    assert_eq!(spec.files(), ["row.schema.json", "warm.jsonl"]);
+    refused("rule", "rule = \"control\"", "measure");
+    refused("rule", "rule = \"control\"\nmeasure = \"luck\"", "luck");
+    refused("rule", &format!("{CONTROL}\nepochs = 1"), "epochs");
+    refused("rule", "rule = \"choice\"\nmeasure = \"nll\"", "measure");
+    refused("rule", &warmed("nll", "../warm.jsonl", 2), "score.rows: a plain file name");
+    refused("rule", &warmed("nll", "warm.jsonl", 0), "nonzero");
+    refused("rule", &warmed("nll", "warm.jsonl", 65), "score.epochs: over the limit");
+    let negative =
+        with("rule", CONTROL).replace("margin_micronats = 50_000", "margin_micronats = -1");
+    assert!(Spec::parse(&negative).unwrap_err().to_string().contains("score.margin_micronats"));
+}
+
+#[test]
+fn only_the_nll_does_without_wrong_candidates() {
+    let one =
+        |line: &str| Spec::parse(&with("rule", line).replace("candidates = 4", "candidates = 1"));
+    assert!(one(CONTROL).is_ok() && one(&warmed("nll", "warm.jsonl", 2)).is_ok());
+    for rule in ["rule = \"control\"\nmeasure = \"choice\"", &warmed("choice", "warm.jsonl", 2)] {
+        let error = one(rule).unwrap_err().to_string();
+        assert!(error.contains("benchmark.candidates: a choice needs two"), "{error}");
+    }
+}
+
+#[test]
+fn a_lock_pins_the_warm_up_rows() {
+    let spec = Spec::parse(&with("rule", &warmed("nll", "warm.jsonl", 2))).unwrap();
+    let join = |lock: &str| PinnedSpec::new(spec.clone(), SpecLock::parse(lock).unwrap());
+    assert!(join(LOCK).unwrap_err().to_string().contains("\"warm.jsonl\" is not pinned"));
+    let pin = format!("[files]\n\"warm.jsonl\" = \"{}\"", "0".repeat(64));
+    assert!(join(&LOCK.replace("[files]", &pin)).is_ok());
+}
+
 #[test]
 fn a_template_is_text_and_known_tokens() {
     let spec = Spec::parse(&with("after_input", r#"after_input = [1, "\n", 2]"#)).unwrap();

@@ -37,6 +37,12 @@ pub fn mean(values: impl IntoIterator<Item = MicroNats>) -> MicroNats {
     micro(total, count)
 }
 
+/// The sum's share of each of `count` parts, rounded alike.
+#[must_use]
+pub fn sum_over(values: impl IntoIterator<Item = MicroNats>, count: u32) -> MicroNats {
+    micro(values.into_iter().map(|value| i128::from(value.0) * 1000).sum(), count)
+}
+
 /// −ln of the answer's share when each candidate weighs e to its log-probability: the choice loss
 /// of one row.
 ///
@@ -66,6 +72,8 @@ mod tests {
         assert_eq!(mean([MicroNats(1), MicroNats(2)]), MicroNats(2));
         assert_eq!(mean([MicroNats(-1), MicroNats(-2)]), MicroNats(-1));
         assert_eq!(mean([]), MicroNats(0));
+        assert_eq!(sum_over([MicroNats(3), MicroNats(4)], 2), MicroNats(4));
+        assert_eq!(sum_over([MicroNats(1)], 3), MicroNats(0));
     }
 
     #[test]

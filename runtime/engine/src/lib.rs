@@ -2,13 +2,14 @@
 //!
 //! [`Runtime`] loads the shared library and refuses one that fails the known-answer test;
 //! [`trunk()`] runs the frozen blocks of a model, [`Trainer`] takes training steps and commits to
-//! state, [`Scorer`] gives log-probabilities.
+//! state, [`Scorer`] gives log-probabilities, [`Generator`] answers.
 //! Everything that leaves this crate is an integer or a digest, but for a [`StepCase`], which other
 //! engines check. It reads no files but the library, and knows no spec, dataset or proof.
 
 mod error;
 mod fixed;
 mod fused;
+mod generate;
 mod provider;
 mod runtime;
 mod score;
@@ -20,7 +21,8 @@ mod version;
 
 pub use dataforge_graph::onnx::{Lowering, UnknownLowering};
 pub use error::EngineError;
-pub use fixed::{choice_loss, mean};
+pub use fixed::{choice_loss, mean, sum_over};
+pub use generate::{Ending, Generated, Generator};
 pub use provider::{Provider, UnknownProvider};
 pub use runtime::{KnownAnswer, Options, Runtime};
 pub use score::{Score, Scorer, Watch};

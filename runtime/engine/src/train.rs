@@ -57,12 +57,28 @@ impl Trainer {
         seed: &EpochSeed,
         steps: u32,
     ) -> Result<Self, EngineError> {
+        let initial = weights.initial(&tuning, seed)?;
+        Self::starting_from(initial, runtime, tuning, recipe, weights, steps)
+    }
+
+    /// As [`Trainer::new`], with the trained parameters as given, in canonical order.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the library refuses the graph.
+    pub fn starting_from(
+        initial: Vec<(Parameter, Vec<f32>)>,
+        runtime: &Runtime,
+        tuning: Tuning,
+        recipe: &Recipe,
+        weights: &Weights,
+        steps: u32,
+    ) -> Result<Self, EngineError> {
         let adam = AdamW::from(recipe);
         let graph = training(&tuning, recipe.batch_shape(), &adam);
         let frozen = tuning.frozen();
         let mut program = Program::compile(runtime, &graph, &frozen)?;
         program.bind(runtime, weights.load(&frozen)?)?;
-        let state = initial_state(weights.initial(&tuning, seed)?)?;
+        let state = initial_state(initial)?;
         Ok(Self { program, tuning, adam, steps, state })
     }
 

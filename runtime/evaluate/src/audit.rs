@@ -6,8 +6,8 @@
 use crate::error::EvaluateError;
 use crate::evaluator::{Evaluation, Evaluator};
 use dataforge_core::dataset::RawSubmission;
-use dataforge_core::hash::{BenchmarkRoot, DatasetDigest, SpecId};
-use dataforge_core::proof::{Outcome, ScoreProof, StepRecord, Training};
+use dataforge_core::hash::{BenchmarkRoot, DatasetDigest, PlanDigest, SpecId};
+use dataforge_core::proof::{Metrics, RowResult, ScoreProof, Scored, StepRecord, Training};
 
 /// A proof does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -106,8 +106,13 @@ pub fn first_difference(proven: &ScoreProof, replayed: &ScoreProof) -> Option<Re
     if let (Some(a), Some(b)) = (proven.training(), replayed.training()) {
         compare.training(a, b);
     }
+    if let (Some(a), Some(b)) = (proven.control_run(), replayed.control_run()) {
+        compare.steps("control, ", (a.plan, &a.steps), (b.plan, &b.steps));
+    }
     compare.both("verdict", proven.verdict(), replayed.verdict());
-    compare.scores(&proven.outcome, &replayed.outcome);
+    if let (Some(a), Some(b)) = (proven.scored(), replayed.scored()) {
+        compare.scores(&a, &b);
+    }
     compare.both("proof digest", proven.digest(), replayed.digest());
     compare.0
 }
@@ -125,56 +130,60 @@ impl Compare {
 
     fn training(&mut self, a: &Training, b: &Training) {
         self.both("initial state", a.initial_state, b.initial_state);
-        self.both("baseline choice loss", a.baseline.choice_loss.0, b.baseline.choice_loss.0);
-        self.both("baseline accuracy", a.baseline.accuracy.0, b.baseline.accuracy.0);
-        self.both("baseline answer NLL", a.baseline.answer_nll.0, b.baseline.answer_nll.0);
-        self.both("token plan", a.plan, b.plan);
-        for (x, y) in a.steps.iter().zip(&b.steps) {
-            self.step(x, y);
+        self.metrics("baseline ", &a.baseline, &b.baseline);
+        self.steps("", (a.plan, &a.steps), (b.plan, &b.steps));
+    }
+
+    /// `whose` is put before the places of a run other than the trained model's.
+    fn steps(
+        &mut self,
+        whose: &str,
+        (plan_a, a): (PlanDigest, &[StepRecord]),
+        (plan_b, b): (PlanDigest, &[StepRecord]),
+    ) {
+        self.both(&format!("{whose}token plan"), plan_a, plan_b);
+        for (x, y) in a.iter().zip(b) {
+            let place = |what: &str| format!("{whose}step {}, {what}", y.step.0);
+            let state =
+                |step: &StepRecord| step.state.map_or("none".into(), |root| root.to_string());
+            self.both(&place("number"), x.step.0, y.step.0);
+            self.both(&place("batch"), x.batch, y.batch);
+            self.both(&place("loss in micro-nats"), x.loss.0, y.loss.0);
+            self.both(&place("state"), state(x), state(y));
         }
-        self.both("number of steps", a.steps.len(), b.steps.len());
+        self.both(&format!("{whose}number of steps"), a.len(), b.len());
     }
 
-    fn step(&mut self, a: &StepRecord, b: &StepRecord) {
-        let place = |what: &str| format!("step {}, {what}", b.step.0);
-        let state = |step: &StepRecord| step.state.map_or("none".into(), |root| root.to_string());
-        self.both(&place("number"), a.step.0, b.step.0);
-        self.both(&place("batch"), a.batch, b.batch);
-        self.both(&place("loss in micro-nats"), a.loss.0, b.loss.0);
-        self.both(&place("state"), state(a), state(b));
+    fn metrics(&mut self, whose: &str, a: &Metrics, b: &Metrics) {
+        self.both(&format!("{whose}choice loss"), a.choice_loss.0, b.choice_loss.0);
+        self.both(&format!("{whose}accuracy"), a.accuracy.0, b.accuracy.0);
+        self.both(&format!("{whose}answer NLL"), a.answer_nll.0, b.answer_nll.0);
     }
 
-    fn scores(&mut self, a: &Outcome, b: &Outcome) {
-        let (
-            Outcome::Scored {
-                final_state: state_a,
-                rows: rows_a,
-                trained: trained_a,
-                lift: lift_a,
-                ..
-            },
-            Outcome::Scored {
-                final_state: state_b,
-                rows: rows_b,
-                trained: trained_b,
-                lift: lift_b,
-                ..
-            },
-        ) = (a, b)
-        else {
-            return;
-        };
-        self.both("final state", state_a, state_b);
-        for (number, (x, y)) in (1..).zip(rows_a.iter().zip(rows_b)) {
-            let text = |row: &dataforge_core::proof::RowResult| {
+    fn rows(&mut self, whose: &str, a: &[RowResult], b: &[RowResult]) {
+        for (number, (x, y)) in (1..).zip(a.iter().zip(b)) {
+            let text = |row: &RowResult| {
                 format!("{:?}", row.log_probabilities.iter().map(|lp| lp.0).collect::<Vec<_>>())
             };
-            self.both(&format!("benchmark row {number}"), text(x), text(y));
+            self.both(&format!("{whose}benchmark row {number}"), text(x), text(y));
         }
-        self.both("number of benchmark rows", rows_a.len(), rows_b.len());
-        self.both("choice loss", trained_a.choice_loss.0, trained_b.choice_loss.0);
-        self.both("accuracy", trained_a.accuracy.0, trained_b.accuracy.0);
-        self.both("answer NLL", trained_a.answer_nll.0, trained_b.answer_nll.0);
-        self.both("lift", lift_a.0, lift_b.0);
+        self.both(&format!("{whose}number of benchmark rows"), a.len(), b.len());
+    }
+
+    fn scores(&mut self, a: &Scored<'_>, b: &Scored<'_>) {
+        self.both("final state", a.final_state, b.final_state);
+        self.rows("", a.rows, b.rows);
+        self.metrics("", a.trained, b.trained);
+        if let (Some(x), Some(y)) = (a.token_nll, b.token_nll) {
+            self.both("baseline nats per token", x.baseline.0, y.baseline.0);
+            self.both("nats per token", x.trained.0, y.trained.0);
+        }
+        if let (Some(x), Some(y)) = (a.control, b.control) {
+            self.both("control, final state", x.final_state, y.final_state);
+            self.rows("control, ", &x.rows, &y.rows);
+            self.metrics("control, ", &x.metrics, &y.metrics);
+            self.both("control, nats per token", x.token_nll.0, y.token_nll.0);
+        }
+        self.both("lift", a.lift.0, b.lift.0);
     }
 }

@@ -61,8 +61,8 @@ pub fn estimate(
         evaluator.run(&RawSubmission::split(bytes)?, seed)?;
     let ending = match outcome {
         Outcome::Rejected => Ending::Rejected,
-        Outcome::Diverged { at, .. } => Ending::Diverged(at),
-        Outcome::Scored { trained, lift, .. } => {
+        Outcome::Diverged { at, .. } | Outcome::ControlDiverged { at, .. } => Ending::Diverged(at),
+        Outcome::Scored { trained, lift, .. } | Outcome::Compared { trained, lift, .. } => {
             Ending::Scored { baseline: evaluator.baseline(), trained, lift }
         }
     };

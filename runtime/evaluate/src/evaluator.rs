@@ -1,20 +1,26 @@
 //! The one path from a submission's bytes to its score proof.
 
+use crate::answers::{self, Answers, GENERATING_ROWS};
 use crate::error::EvaluateError;
 use crate::features;
 use crate::inspect::{Inspection, Inspector};
-use crate::questions::Questions;
+use crate::questions::{Measured, Questions};
 use crate::train::{self, End};
+use crate::warm::{self, Trained};
 use crate::weights::reference_weights;
 use crate::world::{Progress, World};
 use dataforge_core::benchmark::Benchmark;
 use dataforge_core::dataset::{CheckReport, RawSubmission};
-use dataforge_core::hash::{EpochSeed, RowFingerprint};
-use dataforge_core::plan::{BatchShape, TokenPlan};
-use dataforge_core::proof::{Metrics, Outcome, ProofInputs, ScoreProof, Training};
-use dataforge_core::spec::PinnedSpec;
+use dataforge_core::hash::{EpochSeed, RowFingerprint, StateRoot};
+use dataforge_core::plan::{BatchShape, TokenPlan, shuffle_outputs};
+use dataforge_core::proof::{
+    Control, ControlRun, Metrics, Outcome, ProofInputs, ScoreProof, StepRecord, TokenNll, Training,
+};
+use dataforge_core::spec::{PinnedSpec, ScoreRule};
 use dataforge_core::units::StepIndex;
-use dataforge_engine::{EngineError, Features, Options, Runtime, Score, Scorer, Weights};
+use dataforge_engine::{
+    EngineError, Features, Generator, Options, Runtime, Score, Scorer, Weights,
+};
 use dataforge_graph::llama::Tuning;
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -35,11 +41,16 @@ pub struct Evaluation {
     pub fingerprints: Vec<RowFingerprint>,
     /// Advisory: which engine computed it here, and how.
     pub engine: String,
+    /// Nats per output token over the right answers, by whatever rule the spec pays. Reported; the
+    /// proof has it where it is paid for. None where nothing was scored.
+    pub token_nll: Option<TokenNll>,
+    /// Answers in words, as many as [`Evaluator::answer_rows`] asked for.
+    pub answers: Option<Answers>,
     /// Advisory: how long each stage took here.
     pub timings: Timings,
 }
 
-/// Wall time of each stage. Advisory, never hashed.
+/// Wall time of each stage, the control's included. Advisory, never hashed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Timings {
     /// Schema kernel.
@@ -63,6 +74,8 @@ pub(crate) struct Run {
     pub(crate) report: CheckReport,
     pub(crate) outcome: Outcome,
     pub(crate) fingerprints: Vec<RowFingerprint>,
+    pub(crate) token_nll: Option<TokenNll>,
+    pub(crate) answers: Option<Answers>,
     pub(crate) timings: Timings,
 }
 
@@ -78,11 +91,29 @@ pub struct Evaluator<'w> {
     /// Of the benchmark's candidates, where the model has frozen blocks.
     features: Option<Features>,
     scorer: Scorer,
-    baseline: Metrics,
+    /// Where training starts, when that is not the pinned weights.
+    warmed: Option<Trained>,
+    baseline: Measured,
+    /// Answers in words to report.
+    answer_rows: usize,
+    answers: Option<Answers>,
 }
 
+/// One copy of the model, trained.
+struct TrainedCopy {
+    steps: Vec<StepRecord>,
+    initial_state: StateRoot,
+    end: CopyEnd,
+    /// The trained parameters, where answers are asked for.
+    weights: Option<Trained>,
+}
+
+/// The last state and its measurement, or the step that diverged.
+type CopyEnd = Result<(StateRoot, Measured), StepIndex>;
+
 impl<'w> Evaluator<'w> {
-    /// Loads everything that `spec` pins, verifies it, and measures the untrained reference.
+    /// Loads everything that `spec` pins, verifies it, and measures the reference that training
+    /// will start from.
     ///
     /// # Errors
     /// [`EvaluateError`]; nothing of it is a submission's fault.
@@ -113,9 +144,14 @@ impl<'w> Evaluator<'w> {
         let candidates = &questions.candidates;
         let features =
             features::recall_or_compute(world, &runtime, &spec, &weights, candidates, shape)?;
+        let warmed = warm::recall_or_train(world, &runtime, &inspector, &spec, &weights, shape)?;
         let mut scorer = Scorer::new(&runtime, tuning, shape)?;
-        // Any seed: an adapter does nothing before its first step.
-        scorer.bind(&runtime, &weights, weights.initial(&tuning, &EpochSeed([0; 32]))?)?;
+        let initial = match &warmed {
+            Some(warmed) => warmed.clone(),
+            // Any seed: an adapter does nothing before its first step.
+            None => weights.initial(&tuning, &EpochSeed([0; 32]))?,
+        };
+        scorer.bind(&runtime, &weights, initial)?;
         let mut watch = |_| !world.cancelled();
         let scores = match scorer.score(candidates, features.as_ref(), &mut watch)? {
             Score::Finite(scores) => scores,
@@ -128,7 +164,7 @@ impl<'w> Evaluator<'w> {
                 });
             }
         };
-        let baseline = questions.metrics(&questions.rows(&scores));
+        let baseline = questions.measure(&scores);
         Ok(Self {
             world,
             spec,
@@ -139,8 +175,17 @@ impl<'w> Evaluator<'w> {
             questions,
             features,
             scorer,
+            warmed,
             baseline,
+            answer_rows: 0,
+            answers: None,
         })
+    }
+
+    /// From now on, evaluations also report greedy answers to the first `rows` benchmark rows. The
+    /// proof does not change.
+    pub fn answer_rows(&mut self, rows: u32) {
+        self.answer_rows = self.benchmark.rows().len().min(rows as usize);
     }
 
     /// The spec.
@@ -155,10 +200,10 @@ impl<'w> Evaluator<'w> {
         &self.benchmark
     }
 
-    /// The untrained reference on the benchmark.
+    /// The reference that training starts from, on the benchmark.
     #[must_use]
     pub fn baseline(&self) -> Metrics {
-        self.baseline
+        self.baseline.metrics
     }
 
     /// Evaluates one submission: the bytes of its file, under the epoch's seed.
@@ -173,10 +218,11 @@ impl<'w> Evaluator<'w> {
             benchmark: self.benchmark.root(),
             seed,
         };
-        let Run { report, outcome, fingerprints, timings } = self.run(&raw, &seed)?;
+        let Run { report, outcome, fingerprints, token_nll, answers, timings } =
+            self.run(&raw, &seed)?;
         let proof = ScoreProof { inputs, report: report.digest(), outcome };
         let engine = self.engine();
-        Ok(Evaluation { proof, report, fingerprints, engine, timings })
+        Ok(Evaluation { proof, report, fingerprints, engine, token_nll, answers, timings })
     }
 
     /// Checks, trains and scores, in the engine that this was prepared with.
@@ -188,16 +234,18 @@ impl<'w> Evaluator<'w> {
         let Inspection { report, accepted, checking, tokenising } =
             self.inspector.inspect(self.world, raw)?;
         let mut timings = Timings { checking, tokenising, ..Timings::default() };
-        let (outcome, fingerprints) = match accepted {
-            None => (Outcome::Rejected, vec![]),
+        let (outcome, token_nll, fingerprints) = match accepted {
+            None => (Outcome::Rejected, None, vec![]),
             Some(accepted) => {
                 let recipe = &self.spec.spec().training;
                 let tokens = accepted.tokens().to_vec();
                 let plan = TokenPlan::new(tokens, recipe.batch_shape(), recipe.epochs, seed);
-                (self.train_and_score(&plan, seed, &mut timings)?, accepted.fingerprints())
+                let (outcome, token_nll) = self.train_and_score(&plan, seed, &mut timings)?;
+                (outcome, token_nll, accepted.fingerprints())
             }
         };
-        Ok(Run { report, outcome, fingerprints, timings })
+        let answers = self.answers.take();
+        Ok(Run { report, outcome, fingerprints, token_nll, answers, timings })
     }
 
     /// The engine, for people.
@@ -205,39 +253,105 @@ impl<'w> Evaluator<'w> {
         self.runtime.description()
     }
 
+    /// Trains and scores the model, and its control where the rule asks for one.
     fn train_and_score(
         &mut self,
         plan: &TokenPlan,
         seed: &EpochSeed,
         timings: &mut Timings,
-    ) -> Result<Outcome, EvaluateError> {
+    ) -> Result<(Outcome, Option<TokenNll>), EvaluateError> {
+        let TrainedCopy { steps, initial_state, end, weights } =
+            self.train_copy(plan, seed, timings)?;
+        self.answers = match weights.filter(|_| end.is_ok() && self.answer_rows > 0) {
+            Some(trained) => self.answer(trained)?,
+            None => None,
+        };
+        let (plan_digest, baseline) = (plan.digest(), self.baseline.metrics);
+        let training = Training { plan: plan_digest, steps, initial_state, baseline };
+        let (final_state, trained) = match end {
+            Ok(finished) => finished,
+            Err(at) => return Ok((Outcome::Diverged { training, at }, None)),
+        };
+        let control = match &self.spec.spec().score {
+            ScoreRule::Control { .. } => Some(self.control(plan, seed, timings)?),
+            _ => None,
+        };
+        let (control, control_measured) = match control {
+            None => (None, None),
+            Some((run, Ok((final_state, measured)))) => {
+                let Measured { rows, metrics, token_nll } = measured.clone();
+                (Some(Control { run, final_state, rows, metrics, token_nll }), Some(measured))
+            }
+            Some((control, Err(at))) => {
+                return Ok((Outcome::ControlDiverged { training, control, at }, None));
+            }
+        };
+        let rule = &self.spec.spec().score;
+        let lift = self.questions.lift(rule, &self.baseline, &trained, control_measured.as_ref());
+        let Measured { rows, metrics: trained, token_nll } = trained;
+        let token_nll = TokenNll { baseline: self.baseline.token_nll, trained: token_nll };
+        let outcome = match rule {
+            ScoreRule::Choice { .. } => {
+                Outcome::Scored { training, final_state, rows, trained, lift }
+            }
+            _ => {
+                Outcome::Compared { training, final_state, rows, trained, token_nll, control, lift }
+            }
+        };
+        Ok((outcome, Some(token_nll)))
+    }
+
+    /// The second copy: same start, same order of rows, outputs permuted by stream `control`.
+    fn control(
+        &mut self,
+        plan: &TokenPlan,
+        seed: &EpochSeed,
+        timings: &mut Timings,
+    ) -> Result<(ControlRun, CopyEnd), EvaluateError> {
+        let recipe = &self.spec.spec().training;
+        let rows = shuffle_outputs(plan.rows(), seed, "control");
+        let plan = TokenPlan::new(rows, recipe.batch_shape(), recipe.epochs, seed);
+        let TrainedCopy { steps, end, .. } = self.train_copy(&plan, seed, timings)?;
+        Ok((ControlRun { plan: plan.digest(), steps }, end))
+    }
+
+    /// Trains on one plan and scores the benchmark.
+    fn train_copy(
+        &mut self,
+        plan: &TokenPlan,
+        seed: &EpochSeed,
+        timings: &mut Timings,
+    ) -> Result<TrainedCopy, EvaluateError> {
         let (world, runtime, weights) = (self.world, &self.runtime, &self.weights);
         let spec = self.spec.spec();
         let start = world.elapsed();
         let tuning = Tuning::from(spec);
         let shape = BatchShape { rows: SCORING_ROWS, ..spec.training.batch_shape() };
         let features = features::compute(world, runtime, &tuning, weights, plan.rows(), shape)?;
-        timings.trunk = world.elapsed() - start;
+        timings.trunk += world.elapsed() - start;
 
         let start = world.elapsed();
-        let trace = train::run(world, runtime, spec, weights, plan, features.as_ref(), seed)?;
-        timings.training = self.world.elapsed() - start;
-        timings.steps = trace.steps.len() as u32;
-        timings.tokens = trace.steps.len() as u64 * spec.training.batch_shape().tokens() as u64;
-        let training = Training {
-            plan: plan.digest(),
-            steps: trace.steps,
-            initial_state: trace.initial_state,
-            baseline: self.baseline,
+        let initial = match &self.warmed {
+            Some(warmed) => warmed.clone(),
+            None => weights.initial(&tuning, seed)?,
         };
+        let trace = train::run(world, runtime, spec, weights, initial, plan, features.as_ref())?;
+        let (steps, initial_state) = (trace.steps, trace.initial_state);
+        timings.training += world.elapsed() - start;
+        timings.steps += steps.len() as u32;
+        timings.tokens += steps.len() as u64 * spec.training.batch_shape().tokens() as u64;
         let (trainer, final_state) = match trace.end {
             End::Finished(trainer, root) => (trainer, root),
-            End::Diverged(at) => return Ok(Outcome::Diverged { training, at }),
+            End::Diverged(at) => {
+                return Ok(TrainedCopy { steps, initial_state, end: Err(at), weights: None });
+            }
         };
 
-        let start = self.world.elapsed();
-        self.scorer.bind(runtime, weights, trainer.weights()?)?;
+        let start = world.elapsed();
+        let trained = trainer.weights()?;
         drop(trainer);
+        let kept = (self.answer_rows > 0).then(|| trained.clone());
+        self.scorer.bind(runtime, weights, trained)?;
         let total = self.questions.candidates.len() as u32;
         let mut watch = |candidates: usize| {
             world.progress(Progress::Scored { candidates: candidates as u32, total });
@@ -245,18 +359,26 @@ impl<'w> Evaluator<'w> {
         };
         let (candidates, features) = (&self.questions.candidates, self.features.as_ref());
         let score = self.scorer.score(candidates, features, &mut watch)?;
-        timings.scoring = self.world.elapsed() - start;
-        let scores = match score {
-            Score::Finite(scores) => scores,
+        timings.scoring += world.elapsed() - start;
+        let end = match score {
+            Score::Finite(scores) => Ok((final_state, self.questions.measure(&scores))),
             Score::Stopped => return Err(EvaluateError::Cancelled),
             // The last update was finite but what it leads to is not: the run diverged at its end.
-            Score::NotFinite => {
-                return Ok(Outcome::Diverged { training, at: StepIndex(plan.steps()) });
-            }
+            Score::NotFinite => Err(StepIndex(plan.steps())),
         };
-        let rows = self.questions.rows(&scores);
-        let trained = self.questions.metrics(&rows);
-        let lift = self.questions.lift(spec.score, &trained);
-        Ok(Outcome::Scored { training, final_state, rows, trained, lift })
+        Ok(TrainedCopy { steps, initial_state, end, weights: kept })
+    }
+
+    /// Answers in the words of one state of the model.
+    fn answer(&self, trained: Trained) -> Result<Option<Answers>, EvaluateError> {
+        let (world, spec) = (self.world, self.spec.spec());
+        let positions = spec.training.positions;
+        let tuning = Tuning::from(spec);
+        let mut generator = Generator::new(&self.runtime, tuning, GENERATING_ROWS, positions)?;
+        generator.bind(&self.runtime, &self.weights, trained)?;
+        let rows = &self.benchmark.rows()[..self.answer_rows];
+        let prompts = self.questions.prompts(self.answer_rows);
+        let tokenizer = self.inspector.tokenizer_json();
+        answers::answer(world, &mut generator, spec, tokenizer, rows, &prompts)
     }
 }

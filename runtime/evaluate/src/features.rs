@@ -1,19 +1,14 @@
 //! What the frozen blocks of a model make of rows, computed once and kept.
-//!
-//! Kept bytes are taken for what they are only when they carry their own digest; anything else is
-//! computed again.
 
 use crate::error::EvaluateError;
+use crate::kept;
 use crate::world::{Progress, World};
 use dataforge_core::codec;
-use dataforge_core::hash::{FileDigest, file_digest, tagged};
+use dataforge_core::hash::{FileDigest, tagged};
 use dataforge_core::plan::{BatchShape, TokenRow};
 use dataforge_core::spec::PinnedSpec;
 use dataforge_engine::{Features, Runtime, Weights, trunk};
 use dataforge_graph::llama::Tuning;
-
-/// Bytes of the digest that goes before kept features.
-const DIGEST_BYTES: usize = 32;
 
 /// The features of `rows`, or `None` when the whole model is trained.
 pub(crate) fn compute(
@@ -54,19 +49,14 @@ pub(crate) fn recall_or_compute(
         return compute(world, runtime, &tuning, weights, rows, shape);
     }
     let key = key(spec, rows);
-    let whole = |bytes: Vec<u8>| {
-        let (digest, data) = bytes.split_at_checked(DIGEST_BYTES)?;
-        let positions = shape.positions.get() as usize;
-        let whole = file_digest(data).0 == *digest;
-        whole.then(|| Features::from_bytes(&tuning, positions, rows.len(), data)).flatten()
-    };
-    if let Some(features) = world.recall(&key).and_then(whole) {
+    let positions = shape.positions.get() as usize;
+    let read = |data: &[u8]| Features::from_bytes(&tuning, positions, rows.len(), data);
+    if let Some(features) = kept::recall(world, &key, read) {
         return Ok(Some(features));
     }
     let features = compute(world, runtime, &tuning, weights, rows, shape)?;
     if let Some(features) = &features {
-        let data = features.to_bytes();
-        world.keep(&key, &[&file_digest(&data).0[..], &data].concat());
+        kept::keep(world, &key, &features.to_bytes());
     }
     Ok(features)
 }

@@ -97,6 +97,11 @@ impl Inspector {
         })
     }
 
+    /// The pinned `tokenizer.json`.
+    pub(crate) fn tokenizer_json(&self) -> &[u8] {
+        &self.tokenizer_json
+    }
+
     /// Checks and tokenises a submission.
     ///
     /// # Errors
@@ -171,6 +176,32 @@ impl Inspector {
             world.progress(Progress::Checked { rows: done, total });
         }
         Ok(rows)
+    }
+
+    /// Rows that come with the spec, checked and tokenised as a submission's are, but for their
+    /// number.
+    ///
+    /// # Errors
+    /// [`EvaluateError::Material`] naming the file and its first fault, and what
+    /// [`Inspector::inspect`] gives.
+    pub(crate) fn pinned_rows(
+        &self,
+        world: &dyn World,
+        name: &str,
+        bytes: &[u8],
+    ) -> Result<Vec<TokenRow>, EvaluateError> {
+        let bad = |reason: String| EvaluateError::Material {
+            what: Pinned::File(name).to_string(),
+            reason,
+        };
+        let raw = RawSubmission::split(bytes).map_err(|error| bad(error.to_string()))?;
+        let (mut faults, mut fuel) = (Faults::default(), 0);
+        let rows = self.check(world, &raw, &mut faults, &mut fuel)?;
+        let tokens = self.tokenise_rows(&rows, &mut faults, &mut fuel)?;
+        match faults.kept.first() {
+            Some(fault) => Err(bad(fault.to_string())),
+            None => Ok(tokens),
+        }
     }
 
     fn tokenise_rows(
@@ -256,6 +287,14 @@ impl Inspector {
         let slots = self.spec.training.output_tokens.get() as usize;
         if output.len() > slots {
             return Err(format!("{} output tokens, the spec allows {slots}", output.len()));
+        }
+        // Cutting what does not fit would let unequal lengths spoil a control.
+        if self.spec.score.shuffles() && prompt.len() > most - slots {
+            let room = most - slots;
+            return Err(format!(
+                "{} prompt tokens, the spec allows {room} before any output",
+                prompt.len()
+            ));
         }
         if let Some(id) = prompt.iter().chain(output).find(|id| **id >= vocabulary) {
             return Err(format!("token id {id} is not in the model's vocabulary of {vocabulary}"));

@@ -9,17 +9,23 @@
 //! [`ScoreProof`]: dataforge_core::proof::ScoreProof
 #![forbid(unsafe_code)]
 
+mod answers;
 pub mod audit;
+mod detokenize;
 mod error;
 mod estimate;
 mod evaluator;
 mod features;
 mod inspect;
+mod kept;
 mod questions;
+mod text_metrics;
 mod train;
+mod warm;
 mod weights;
 mod world;
 
+pub use answers::Answers;
 pub use dataforge_engine::{
     EngineError, KnownAnswer, Lowering, Options, Provider, Runtime, UnknownLowering,
     UnknownProvider,

@@ -2,13 +2,13 @@
 
 use crate::error::EvaluateError;
 use crate::world::{Progress, World};
-use dataforge_core::hash::{EpochSeed, StateRoot};
+use dataforge_core::hash::StateRoot;
 use dataforge_core::plan::TokenPlan;
 use dataforge_core::proof::StepRecord;
 use dataforge_core::spec::Spec;
 use dataforge_core::units::StepIndex;
 use dataforge_engine::{Features, Runtime, StepResult, Trainer, Weights};
-use dataforge_graph::llama::Tuning;
+use dataforge_graph::llama::{Parameter, Tuning};
 
 /// A finished run: every step's record, and the model in its last state. Built by [`run`] alone.
 pub(crate) struct TrainTrace {
@@ -25,18 +25,20 @@ pub(crate) enum End {
     Diverged(StepIndex),
 }
 
+/// Trains on a plan, from the given values of the trained parameters.
 pub(crate) fn run(
     world: &dyn World,
     runtime: &Runtime,
     spec: &Spec,
     weights: &Weights,
+    initial: Vec<(Parameter, Vec<f32>)>,
     plan: &TokenPlan,
     features: Option<&Features>,
-    seed: &EpochSeed,
 ) -> Result<TrainTrace, EvaluateError> {
     let total = plan.steps();
     let tuning = Tuning::from(spec);
-    let mut trainer = Trainer::new(runtime, tuning, &spec.training, weights, seed, total)?;
+    let recipe = &spec.training;
+    let mut trainer = Trainer::starting_from(initial, runtime, tuning, recipe, weights, total)?;
     let initial_state = trainer.root()?;
     let mut steps: Vec<StepRecord> = Vec::with_capacity(total as usize);
     let mut root = initial_state;

@@ -12,6 +12,11 @@ use crate::ir::{Graph, Scales, Shape, Value};
 use dataforge_core::plan::BatchShape;
 use dataforge_core::spec::{LlamaShape, Method, Spec};
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+mod decode;
+
+pub use decode::{caches, decoding, decoding_parameters};
 
 /// Added to a score that a position may not see. Far enough below any score for its weight to be
 /// exactly 0, near enough for the score's own NaN or infinity to survive.
@@ -41,6 +46,16 @@ struct Sizes {
     kv_heads: usize,
     group: usize,
     head: usize,
+}
+
+impl Sizes {
+    fn new(shape: &LlamaShape, rows: NonZeroU32, positions: NonZeroU32) -> Self {
+        let size = |n: NonZeroU32| n.get() as usize;
+        let (width, heads) = (size(shape.width), size(shape.heads));
+        let kv_heads = size(shape.kv_heads);
+        let (group, head) = (heads / kv_heads, width / heads);
+        Self { rows: size(rows), positions: size(positions), width, kv_heads, group, head }
+    }
 }
 
 /// Every parameter in canonical order.
@@ -203,10 +218,7 @@ pub fn forward(
         x = model.block(x, layer);
     }
     let x = model.g.gather(x, at);
-    let x = model.norm(x, "final_norm");
-    let tied = tuning.shape.tied_head;
-    let head = model.weight(if tied { "embedding" } else { "head" });
-    model.g.matmul(x, head, false, tied, scales)
+    model.logits(x)
 }
 
 /// One block without adapters: `[rows · positions, width]` to the same, with the weights of block 0.
@@ -239,17 +251,7 @@ impl<'a> Model<'a> {
         scales: Scales,
     ) -> Self {
         let shape = &tuning.shape;
-        let width = shape.width.get() as usize;
-        let heads = shape.heads.get() as usize;
-        let kv_heads = shape.kv_heads.get() as usize;
-        let sizes = Sizes {
-            rows: batch.rows.get() as usize,
-            positions: batch.positions.get() as usize,
-            width,
-            kv_heads,
-            group: heads / kv_heads,
-            head: width / heads,
-        };
+        let sizes = Sizes::new(shape, batch.rows, batch.positions);
         let rotary = Rotary::new(g, f64::from(shape.rope_base.get()), sizes);
         Self { g, tuning, weights, sizes, scales, rotary }
     }
@@ -268,6 +270,14 @@ impl<'a> Model<'a> {
         let normed = self.norm(x, &part(layer, "feed_forward_norm"));
         let fed = self.feed_forward(normed, layer);
         self.g.add(x, fed)
+    }
+
+    /// `[n, width]` to `[n, vocabulary]`.
+    fn logits(&mut self, x: Value) -> Value {
+        let x = self.norm(x, "final_norm");
+        let tied = self.tuning.shape.tied_head;
+        let head = self.weight(if tied { "embedding" } else { "head" });
+        self.g.matmul(x, head, false, tied, self.scales)
     }
 
     fn weight(&self, name: &str) -> Value {

@@ -201,8 +201,9 @@ impl Specs {
     ) -> Result<SpecLock, SpecsError> {
         let spec = self.read_spec(reference)?;
         let mut lock = SpecLock::default();
-        let schema = self.file(reference, &spec.rows.schema)?;
-        lock.files.insert(spec.rows.schema.clone(), file_digest(&schema));
+        for name in spec.files() {
+            lock.files.insert(name.clone(), file_digest(&self.file(reference, name)?));
+        }
         for kernel in [&spec.kernels.schema, &spec.kernels.tokenizer] {
             lock.kernels.insert(kernel.clone(), file_digest(&self.kernel(kernel)?));
         }

@@ -144,8 +144,10 @@ fn settle(spec: &Spec, entries: &[Entry]) -> anyhow::Result<Settlement> {
             commit_order: CommitOrder(order),
             outcome: match &proof.outcome {
                 Outcome::Rejected => Claimed::Rejected,
-                Outcome::Diverged { .. } => Claimed::Diverged,
-                Outcome::Scored { lift, .. } => Claimed::Scored { lift: *lift },
+                Outcome::Diverged { .. } | Outcome::ControlDiverged { .. } => Claimed::Diverged,
+                Outcome::Scored { lift, .. } | Outcome::Compared { lift, .. } => {
+                    Claimed::Scored { lift: *lift }
+                }
             },
             fingerprints: entry.evaluation.fingerprints.clone(),
         }
@@ -158,10 +160,7 @@ fn settle(spec: &Spec, entries: &[Entry]) -> anyhow::Result<Settlement> {
 /// Choice loss before and after training; none where nothing was trained or scored.
 fn losses(evaluation: &Evaluation) -> (Option<MicroNats>, Option<MicroNats>) {
     let baseline = evaluation.proof.training().map(|training| training.baseline.choice_loss);
-    let trained = match &evaluation.proof.outcome {
-        Outcome::Scored { trained, .. } => Some(trained.choice_loss),
-        _ => None,
-    };
+    let trained = evaluation.proof.scored().map(|scored| scored.trained.choice_loss);
     (baseline, trained)
 }
 

@@ -9,7 +9,7 @@ use crate::progress::Stage;
 use anyhow::Context as _;
 use dataforge_core::dataset::{CheckReport, RawSubmission};
 use dataforge_core::limits::DATASET_BYTES_MAX;
-use dataforge_core::proof::{Outcome, ScoreProof};
+use dataforge_core::proof::{Control, Outcome, ScoreProof, Scored, TokenNll};
 use dataforge_evaluate::{Evaluation, Evaluator, Inspector, Timings};
 use dataforge_node::fs::{read_bounded, write_atomic};
 use serde_json::{Value, json};
@@ -47,6 +47,7 @@ pub(crate) fn run(context: &Context, arguments: &Evaluate) -> anyhow::Result<Ans
     let stage = Stage::new(&name);
     let world = context.world(&specs, &pinned, &stage);
     let mut evaluator = Evaluator::prepare(&world, pinned, benchmark)?;
+    evaluator.answer_rows(arguments.answers);
     let evaluation = evaluator.evaluate(&bytes, arguments.seed).context(name)?;
     stage.finish();
     write_atomic(&arguments.out, &evaluation.proof.to_file())?;
@@ -79,7 +80,19 @@ fn print_evaluation(dataset: &Path, evaluation: &Evaluation) -> anyhow::Result<(
     for line in summary(proof) {
         output::line(&line)?;
     }
+    if let Some(answers) = &evaluation.answers {
+        output::line(&format!(
+            "answers   {} rows: exact match {:.1} %, token F1 {:.1} % (reported, not in the proof)",
+            answers.texts.len(),
+            f64::from(answers.exact_match.0) / 1e4,
+            f64::from(answers.token_f1.0) / 1e4
+        ))?;
+    }
     output::line(&format!("engine    {}", evaluation.engine))?;
+    let committed = proof.scored().is_some_and(|scored| scored.token_nll.is_some());
+    if let Some(nll) = evaluation.token_nll.filter(|_| !committed) {
+        output::line(&format!("{} (reported, not in the proof)", token_nll_line(nll)))?;
+    }
     output::line(&format!("time      {}", timing_line(timings)))
 }
 
@@ -118,23 +131,49 @@ pub(crate) fn summary(proof: &ScoreProof) -> Vec<String> {
         lines.push(format!("steps     {}", training.steps.len()));
         lines.push(format!("baseline  choice loss {baseline} nats"));
     }
-    if let Outcome::Scored { trained, final_state, rows, lift, .. } = &proof.outcome {
+    if let Some(scored) = proof.scored() {
         lines.push(format!(
             "trained   choice loss {} nats over {} rows",
-            trained.choice_loss.display(),
-            rows.len()
+            scored.trained.choice_loss.display(),
+            scored.rows.len()
         ));
         lines.push(format!(
             "accuracy  {:.1} % (reported, not paid)",
-            f64::from(trained.accuracy.0) / 1e4
+            f64::from(scored.trained.accuracy.0) / 1e4
         ));
-        lines.push(format!("state     {final_state}"));
-        lines.push(format!("lift      {} nats", lift.display()));
+        lines.extend(scored.token_nll.map(token_nll_line));
+        lines.push(format!("state     {}", scored.final_state));
+        lines.extend(scored.control.into_iter().flat_map(control_lines));
+        lines.push(format!("lift      {} nats", scored.lift.display()));
     }
-    if let Outcome::Diverged { at, .. } = &proof.outcome {
-        lines.push(format!("diverged  at step {}; lift 0", at.0));
+    match &proof.outcome {
+        Outcome::Diverged { at, .. } => {
+            lines.push(format!("diverged  at step {}; lift 0", at.0));
+        }
+        Outcome::ControlDiverged { at, .. } => {
+            lines.push(format!("diverged  the control, at step {}; lift 0", at.0));
+        }
+        _ => {}
     }
     lines
+}
+
+fn token_nll_line(nll: TokenNll) -> String {
+    let (baseline, trained) = (nll.baseline.display(), nll.trained.display());
+    format!("per token baseline {baseline}, trained {trained} nats")
+}
+
+fn control_lines(control: &Control) -> Vec<String> {
+    let Control { run, final_state, metrics, token_nll, .. } = control;
+    vec![
+        format!(
+            "control   {} steps, choice loss {} nats, per token {} nats",
+            run.steps.len(),
+            metrics.choice_loss.display(),
+            token_nll.display()
+        ),
+        format!("control   state {final_state}"),
+    ]
 }
 
 pub(crate) fn report_json(report: &CheckReport) -> Value {
@@ -162,19 +201,43 @@ pub(crate) fn proof_json(proof: &ScoreProof) -> Value {
         value["initial_state"] = json!(training.initial_state);
         value["baseline"] = json!(nats(training.baseline.choice_loss));
     }
-    if let Outcome::Scored { trained, final_state, .. } = &proof.outcome {
+    if let Some(Scored { trained, final_state, token_nll, control, .. }) = proof.scored() {
         value["trained"] = json!(nats(trained.choice_loss));
         value["accuracy"] = json!(f64::from(trained.accuracy.0) / 1e6);
         value["answer_nll"] = json!(nats(trained.answer_nll));
         value["final_state"] = json!(final_state);
+        if let Some(nll) = token_nll {
+            value["token_nll"] = token_nll_json(nll);
+        }
+        if let Some(control) = control {
+            value["control"] = json!({
+                "steps": control.run.steps.len(),
+                "plan": control.run.plan,
+                "final_state": control.final_state,
+                "choice_loss": nats(control.metrics.choice_loss),
+                "token_nll": nats(control.token_nll),
+            });
+        }
     }
     value
+}
+
+fn token_nll_json(nll: TokenNll) -> Value {
+    json!({ "baseline": nats(nll.baseline), "trained": nats(nll.trained) })
 }
 
 fn evaluation_json(evaluation: &Evaluation) -> Value {
     let mut value = proof_json(&evaluation.proof);
     value["check"] = report_json(&evaluation.report);
     value["engine"] = json!(evaluation.engine);
+    value["token_nll"] = json!(evaluation.token_nll.map(token_nll_json));
+    value["answers"] = json!(evaluation.answers.as_ref().map(|answers| {
+        json!({
+            "texts": answers.texts,
+            "exact_match": f64::from(answers.exact_match.0) / 1e6,
+            "token_f1": f64::from(answers.token_f1.0) / 1e6,
+        })
+    }));
     value["timings"] = timings_json(&evaluation.timings);
     value
 }

@@ -7,7 +7,7 @@ use crate::exit::Answer;
 use crate::output;
 use anyhow::Context as _;
 use dataforge_core::limits::PROOF_BYTES_MAX;
-use dataforge_core::proof::ScoreProof;
+use dataforge_core::proof::{ScoreProof, StepRecord};
 use dataforge_node::fs::read_bounded;
 use serde_json::json;
 use std::path::Path;
@@ -25,6 +25,9 @@ pub(crate) fn run(context: &Context, action: &ProofAction) -> anyhow::Result<Ans
         let mut value = proof_json(&proof);
         if *steps {
             value["step_records"] = json!(records);
+            if let Some(run) = proof.control_run() {
+                value["control_step_records"] = json!(run.steps);
+            }
         }
         output::json(&value)?;
         return Ok(Answer::Yes);
@@ -33,14 +36,17 @@ pub(crate) fn run(context: &Context, action: &ProofAction) -> anyhow::Result<Ans
         output::line(&line)?;
     }
     if *steps {
-        for record in records {
-            let state = record.state.map_or_else(String::new, |root| root.to_string());
-            let (step, loss) = (record.step.0, record.loss.display());
-            output::line(&format!(
-                "step {step:6}  loss {loss}  batch {}  state {state}",
-                record.batch
-            ))?;
-        }
+        print_steps("", records)?;
+        print_steps("control ", proof.control_run().map_or(&[], |run| &run.steps))?;
     }
     Ok(Answer::Yes)
+}
+
+fn print_steps(whose: &str, records: &[StepRecord]) -> anyhow::Result<()> {
+    for StepRecord { step, batch, loss, state } in records {
+        let state = state.map_or_else(String::new, |root| root.to_string());
+        let (step, loss) = (step.0, loss.display());
+        output::line(&format!("{whose}step {step:6}  loss {loss}  batch {batch}  state {state}"))?;
+    }
+    Ok(())
 }

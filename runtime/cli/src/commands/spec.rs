@@ -4,7 +4,7 @@ use crate::arguments::SpecAction;
 use crate::context::Context;
 use crate::exit::Answer;
 use crate::output;
-use dataforge_core::spec::Method;
+use dataforge_core::spec::{Measure, Method, ScoreRule};
 use dataforge_node::specs::Specs;
 use serde_json::json;
 
@@ -87,7 +87,7 @@ fn show(context: &Context, specs: &Specs, reference: &str) -> anyhow::Result<Ans
                 spec.benchmark.rows, spec.benchmark.candidates, spec.benchmark.root
             ),
         ),
-        ("margin", format!("{} nats", spec.score.margin().display())),
+        ("score", score(&spec.score)),
     ];
     for (name, value) in lines {
         output::line(&format!("{name:10} {value}"))?;
@@ -96,6 +96,23 @@ fn show(context: &Context, specs: &Specs, reference: &str) -> anyhow::Result<Ans
         output::line(&format!("{:10} {digest}  {name}", "pinned"))?;
     }
     Ok(Answer::Yes)
+}
+
+/// What a rule pays, for people.
+fn score(rule: &ScoreRule) -> String {
+    let of = match rule.measure() {
+        Measure::Choice => "choice loss",
+        Measure::Nll => "nats per output token",
+    };
+    let against = match rule {
+        ScoreRule::Choice { .. } => "chance".into(),
+        ScoreRule::Control { .. } => "a control trained on shuffled outputs".into(),
+        ScoreRule::Warmed { rows, epochs, .. } => {
+            format!("the reference warmed on {rows} for {epochs} epochs")
+        }
+        _ => "an unknown rule".into(),
+    };
+    format!("{of} against {against}, margin {} nats", rule.margin().display())
 }
 
 /// What a method trains, for people.

@@ -1,0 +1,96 @@
+//! The format-warmed reference of the rule `warmed`: the pinned model after training on public rows
+//! whose outputs are permuted anew for each pass. It knows the format and nothing else.
+//!
+//! It follows from the spec alone, so it is trained once and kept, if the engine is exact.
+
+use crate::error::EvaluateError;
+use crate::features;
+use crate::inspect::{Inspector, read};
+use crate::kept;
+use crate::train::{self, End};
+use crate::world::{Pinned, World};
+use dataforge_core::codec;
+use dataforge_core::hash::{EpochSeed, FileDigest, tagged};
+use dataforge_core::plan::{BatchShape, TokenPlan};
+use dataforge_core::spec::{PinnedSpec, ScoreRule};
+use dataforge_engine::{Runtime, Weights};
+use dataforge_graph::llama::{Parameter, Tuning};
+
+/// Values of the trained parameters, in canonical order.
+pub(crate) type Trained = Vec<(Parameter, Vec<f32>)>;
+
+/// The trained parameters of the warmed reference, or `None` where the rule has no such thing.
+/// `shape` is that of scoring batches.
+pub(crate) fn recall_or_train(
+    world: &dyn World,
+    runtime: &Runtime,
+    inspector: &Inspector,
+    pinned: &PinnedSpec,
+    weights: &Weights,
+    shape: BatchShape,
+) -> Result<Option<Trained>, EvaluateError> {
+    let (spec, lock) = (pinned.spec(), pinned.lock());
+    let ScoreRule::Warmed { rows: name, epochs, .. } = &spec.score else { return Ok(None) };
+    let bytes = read(world, Pinned::File(name), &lock.files)?;
+    let rows = inspector.pinned_rows(world, name, &bytes)?;
+    let recipe = &spec.training;
+    let seed = seed(lock.files.get(name));
+    let plan = TokenPlan::reshuffled(&rows, recipe.batch_shape(), *epochs, &seed);
+    let tuning = Tuning::from(spec);
+    let key = key(pinned, &plan, &seed);
+    let exact = runtime.lowering().lowering.is_exact();
+    let read = |data: &[u8]| from_bytes(&tuning, data);
+    if let Some(trained) = exact.then(|| kept::recall(world, &key, read)).flatten() {
+        return Ok(Some(trained));
+    }
+    let features = features::compute(world, runtime, &tuning, weights, plan.rows(), shape)?;
+    let initial = weights.initial(&tuning, &seed)?;
+    let trace = train::run(world, runtime, spec, weights, initial, &plan, features.as_ref())?;
+    let trained = match trace.end {
+        End::Finished(trainer, _) => trainer.weights()?,
+        End::Diverged(at) => {
+            let what = Pinned::File(name).to_string();
+            let reason = format!("the warm-up diverges at step {}", at.0);
+            return Err(EvaluateError::Material { what, reason });
+        }
+    };
+    if exact {
+        kept::keep(world, &key, &to_bytes(&trained));
+    }
+    Ok(Some(trained))
+}
+
+/// The warm-up's own randomness: the same for every epoch. Byte format: tag `dataforge/warm-up/v1`
+/// over the canonical encoding of the file's digest in the lock.
+fn seed(file: Option<&FileDigest>) -> EpochSeed {
+    tagged("dataforge/warm-up/v1", &codec::encode(&file))
+}
+
+/// Everything that the warmed reference depends on. Byte format: tag `dataforge/warmed/v1` over the
+/// canonical encoding of the weights' digest, the model's shape, the recipe, the numerics, the
+/// plan's digest and the seed.
+fn key(pinned: &PinnedSpec, plan: &TokenPlan, seed: &EpochSeed) -> FileDigest {
+    let (spec, lock) = (pinned.spec(), pinned.lock());
+    let weights = lock.artifacts.get(&spec.model.weights);
+    let parts = (weights, &spec.model.llama, &spec.training, &spec.numerics, plan.digest(), seed);
+    tagged("dataforge/warmed/v1", &codec::encode(&parts))
+}
+
+/// Little-endian elements, parameters end to end.
+fn to_bytes(trained: &Trained) -> Vec<u8> {
+    trained.iter().flat_map(|(_, data)| data).flat_map(|x| x.to_le_bytes()).collect()
+}
+
+/// The inverse of [`to_bytes`]. `None` when the size is another.
+fn from_bytes(tuning: &Tuning, bytes: &[u8]) -> Option<Trained> {
+    let mut rest = bytes;
+    let mut trained = Vec::new();
+    for parameter in tuning.trained() {
+        let count: usize = parameter.shape.iter().product();
+        let (data, after) = rest.split_at_checked(count.checked_mul(4)?)?;
+        let (words, _) = data.as_chunks::<4>();
+        trained.push((parameter, words.iter().map(|word| f32::from_le_bytes(*word)).collect()));
+        rest = after;
+    }
+    rest.is_empty().then_some(trained)
+}

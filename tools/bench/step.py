@@ -1,6 +1,6 @@
-"""Checks one exact training step beside two peers, and times it beside one. Run by hand:
+"""Checks one exact training step against two independent engines. Run by hand:
 
-    python tools/bench/step.py [--out DIR] [--steps N] [--rounds N]
+    python tools/bench/step.py [--workload date] [--out DIR]
 
 needs numpy, onnx and torch in that Python, and cargo. Prints one JSON object; exits 1 when a check fails.
 
@@ -8,23 +8,25 @@ needs numpy, onnx and torch in that Python, and cargo. Prints one JSON object; e
     model, weights and batch; every output must equal ONNX Runtime's bit for bit.
 (b) PyTorch takes the same step in f32 and in f64. The f64 step says which of the two f32 steps, the exact
     one or PyTorch's, is nearer the truth. Differences of updates are in units of the learning rate.
-(c) PyTorch's eager f32 step (forward, backward, clip, AdamW) is timed on one thread on the same batch,
-    in turns with ours, so that both see the same machine. Run it on an idle one; `load` says how idle.
 """
 
 import argparse
 import json
-import os
-import statistics
+import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
+from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from peer import Case, Llama, Optimizer, run_bench, train_step
+from peer import Training, Workload
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 # AdamW's first step moves a parameter by one learning rate in the direction of its gradient, however small
 # that is. Operands of exact products keep 20 bits below their tensor's largest element, so the direction of
@@ -35,13 +37,39 @@ GRADIENT_TOLERANCE = 1e-4
 LOSS_TOLERANCE = 1e-5
 
 
+def bench(*arguments):
+    """Runs `dataforge-bench`."""
+    command = ["cargo", "run", "--quiet", "--release", "-p", "dataforge-bench", "--", *arguments]
+    subprocess.run(command, cwd=REPOSITORY, check=True)
+
+
+class Case:
+    """The first step of a workload as `dataforge-bench export` wrote it."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.meta = json.loads((self.folder / "case.json").read_text())
+        self.model = onnx.load(self.folder / "model.onnx")
+        self.inputs, self.outputs = self._tensors("input"), self._tensors("output")
+
+    def _tensors(self, kind):
+        tensors = {}
+        for index, listed in enumerate(self.meta[f"{kind}s"]):
+            proto = onnx.load_tensor(self.folder / "test_data_set_0" / f"{kind}_{index}.pb")
+            tensors[listed["name"]] = numpy_helper.to_array(proto)
+        return tensors
+
+    def trained(self):
+        """Names of the inputs that have moments."""
+        return [name for name in self.inputs if f"{name}.first" in self.inputs]
+
+
 def compare_reference(case):
     """Names the outputs whose bits are not ONNX Runtime's."""
-    model = case.model
     start = time.perf_counter()
-    found = ReferenceEvaluator(model).run(None, case.inputs)
+    found = ReferenceEvaluator(case.model).run(None, case.inputs)
     seconds = time.perf_counter() - start
-    names = [output.name for output in model.graph.output]
+    names = [output.name for output in case.model.graph.output]
     differ = [name for name, value in zip(names, found) if not same_bits(value, case.outputs[name])]
     return {"outputs": len(names), "differ": differ, "seconds": round(seconds, 2)}
 
@@ -50,42 +78,38 @@ def same_bits(a, b):
     return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
 
 
-def torch_step(case, dtype):
-    """One step from the case's weights: loss before it, every parameter's change, its first moments."""
-    model, optimizer = start(case, dtype)
-    ids, targets, learned = case.batch()
-    before = case.weights(dtype)
-    loss = train_step(model, optimizer, ids, targets, learned.to(dtype))
-    changes = [(model.p[name].detach() - before[name]).double().flatten() for name in before]
-    moments = [optimizer.adam.state[model.p[name]]["exp_avg"].double().numpy() for name in before]
-    return loss, torch.cat(changes).numpy(), moments
-
-
-def start(case, dtype):
-    model = Llama(case.plan["model"], case.weights(dtype))
-    return model, Optimizer(model, case.plan["training"], len(case.plan["plan"]["steps"]))
+def torch_step(workload, names, dtype):
+    """The first step: loss before it, every parameter's change, its first moments, the learning rate."""
+    training = Training(workload, dtype)
+    parameters, rate = [training.model.p[name] for name in names], training.optimizer.rate()
+    before = [parameter.detach().clone() for parameter in parameters]
+    loss = training.step(workload.batch(0, dtype))
+    changes = [(now.detach() - then).double().flatten() for now, then in zip(parameters, before)]
+    state = training.optimizer.adam.state
+    moments = [state[parameter]["exp_avg"].double().numpy() for parameter in parameters]
+    return loss, torch.cat(changes).numpy(), moments, rate
 
 
 def our_step(case):
-    """The same three things from the case's outputs."""
-    learned = np.array(case.plan["batch"]["learned"])
+    """The first three of these from the case's outputs."""
+    learned = np.array(case.meta["batch"]["learned"])
     target, normaliser = (
         case.outputs[name].astype(np.float64).ravel()[learned] for name in ("target", "normaliser")
     )
+    names = case.trained()
     changes = [
         case.outputs[f"next.{name}"].astype(np.float64) - case.inputs[name].astype(np.float64)
-        for name in case.weights()
+        for name in names
     ]
     loss = (np.log(normaliser) - target).mean()
-    moments = [case.outputs[f"next.{name}.first"].astype(np.float64) for name in case.weights()]
+    moments = [case.outputs[f"next.{name}.first"].astype(np.float64) for name in names]
     return float(loss), np.concatenate([change.ravel() for change in changes]), moments
 
 
-def compare_torch(case):
+def compare_torch(case, workload):
     our_loss, ours, our_moments = our_step(case)
-    f32_loss, f32, f32_moments = torch_step(case, torch.float32)
-    f64_loss, f64, f64_moments = torch_step(case, torch.float64)
-    rate = start(case, torch.float32)[1].rate()
+    f32_loss, f32, f32_moments, rate = torch_step(workload, case.trained(), torch.float32)
+    f64_loss, f64, f64_moments, _ = torch_step(workload, case.trained(), torch.float64)
     return {
         "learning_rate": rate,
         "parameters": ours.size,
@@ -99,9 +123,11 @@ def compare_torch(case):
 
 
 def worst(found, truth):
-    """Largest ‖found − truth‖ / ‖truth‖ of any tensor; after one step a first moment is its gradient's share."""
+    """Largest ‖found − truth‖ / ‖truth‖ of any tensor whose gradient is not 0; after one step a first
+    moment is its gradient's share."""
     norm = np.linalg.norm
-    return max(float(norm(a.ravel() - b.ravel()) / norm(b.ravel())) for a, b in zip(found, truth))
+    pairs = [(a.ravel(), b.ravel()) for a, b in zip(found, truth) if norm(b) > 0]
+    return max(float(norm(a - b) / norm(b)) for a, b in pairs)
 
 
 def spread(difference, rate):
@@ -112,45 +138,6 @@ def spread(difference, rate):
         "p99_9": float(np.quantile(relative, 0.999)),
         "mean": float(relative.mean()),
         "share_beyond_tolerance": float((relative > UPDATE_TOLERANCE).mean()),
-    }
-
-
-def time_torch(case, steps):
-    """Milliseconds of each PyTorch step after three that warm up."""
-    model, optimizer = start(case, torch.float32)
-    batch = case.batch()
-    times_ms = []
-    for _ in range(steps + 3):
-        begin = time.perf_counter()
-        train_step(model, optimizer, *batch)
-        times_ms.append((time.perf_counter() - begin) * 1e3)
-    return times_ms[3:]
-
-
-def time_both(case, arguments):
-    """Median of medians over rounds; a round measures ours, then PyTorch's."""
-    ours, torchs, report = [], [], None
-    load = [round(x, 2) for x in os.getloadavg()]
-    for _ in range(arguments.rounds):
-        report = run_bench(case.folder, "--steps", arguments.steps, "--threads", 1)
-        ours.append((report["median_ms"], report["fastest_ms"]))
-        times_ms = time_torch(case, arguments.steps)
-        torchs.append((statistics.median(times_ms), min(times_ms)))
-    our_ms, torch_ms = (statistics.median(t[0] for t in side) for side in (ours, torchs))
-    our_fastest, torch_fastest = (min(t[1] for t in side) for side in (ours, torchs))
-    return {
-        "our_ms": our_ms,
-        "torch_ms": torch_ms,
-        "ratio": our_ms / torch_ms,
-        "our_fastest_ms": our_fastest,
-        "torch_fastest_ms": torch_fastest,
-        "ratio_of_fastest": our_fastest / torch_fastest,
-        "tokens_per_step": report["tokens_per_step"],
-        "our_tokens_per_s": 1e3 * report["tokens_per_step"] / our_ms,
-        "engine": report["engine"],
-        "torch": torch.__version__,
-        "load_at_start": load,
-        "state_root_after_1": report["state_root_after_1"],
     }
 
 
@@ -166,19 +153,18 @@ def passed(reference, peer):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", help="folder for the test case; default: a temporary one")
-    parser.add_argument("--steps", type=int, default=20, help="steps that a round measures")
-    parser.add_argument("--rounds", type=int, default=2, help="turns that each side takes")
+    parser.add_argument("--workload", default="date", help="as `dataforge-bench prepare` names it")
+    parser.add_argument("--out", help="folder for workload and test case; default: a temporary one")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as temporary:
-        out = arguments.out or temporary
-        run_bench(out, "--steps", 1)
+        out = str(Path(arguments.out or temporary).resolve())
+        bench("prepare", arguments.workload, "--out", out)
+        bench("export", out)
         case = Case(out)
-        times = time_both(case, arguments)
-        reference, peer = compare_reference(case), compare_torch(case)
+        reference, peer = compare_reference(case), compare_torch(case, Workload(out))
     ok = passed(reference, peer)
-    print(json.dumps({**times, "reference": reference, "peer": peer, "passed": ok}, indent=2))
+    print(json.dumps({"reference": reference, "peer": peer, "passed": ok}, indent=2))
     return 0 if ok else 1
 
 

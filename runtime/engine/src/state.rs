@@ -74,8 +74,11 @@ impl Weights {
         }
     }
 
-    /// One parameter's elements.
-    pub(crate) fn get(&self, name: &str) -> Result<&[f32], EngineError> {
+    /// One parameter's elements, row-major.
+    ///
+    /// # Errors
+    /// [`EngineError::Bug`] when the model has no such parameter.
+    pub fn get(&self, name: &str) -> Result<&[f32], EngineError> {
         let found = self.tensors.iter().find(|(parameter, _)| parameter.name == name);
         let missing = || EngineError::Bug(format!("the weights have no {name:?}"));
         Ok(&found.ok_or_else(missing)?.1)

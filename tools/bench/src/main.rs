@@ -1,27 +1,34 @@
-//! What other engines need to check the exact training step, and its own time.
+//! Our side of comparisons with other engines: workloads, the exact step's time, trained models.
 //!
-//! `step` writes one real step of a demonstration spec as an ONNX backend test case, with the plan
-//! that the step is from, and measures steps; `decoder` measures steps of a model of any size, one
-//! lowering beside the other. `step.py`, `train.py` and `decoder.py` beside this crate call them and
-//! do the comparing. `separation` evaluates honest and dishonest datasets. No test depends on a time
-//! measured here.
+//! `prepare` writes what every party trains into a folder; `serve` takes and times steps when told
+//! to; `train` runs a workload to its end and scores it; `export` writes the first step as an ONNX
+//! test case. `cargo xtask bench` and `cargo xtask quality` call them, and `step.py` beside this
+//! crate. `separation` evaluates honest and dishonest datasets. No test depends on a time measured
+//! here.
 #![forbid(unsafe_code)]
 
-mod case;
 mod decoder;
-mod material;
+mod demonstration;
+mod export;
+mod memory;
+mod onnx_case;
+mod party;
+mod prepare;
 mod separation;
-mod step;
+mod workload;
 
-use clap::{Args, Parser, Subcommand};
-use dataforge_core::hash::EpochSeed;
+use clap::{Parser, Subcommand};
 use dataforge_engine::Lowering;
+use party::{Party, Setting};
+use prepare::{Prepare, Unavailable};
 use std::io::Write as _;
-use std::num::{NonZeroU32, NonZeroUsize};
-use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Exit code when this build or machine lacks what was asked for.
+const UNAVAILABLE: u8 = 3;
 
 #[derive(Parser)]
-#[command(about = "Checks and measures the training step beside other engines")]
+#[command(about = "Our side of comparisons with other engines")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -29,51 +36,42 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Writes the first step of a run as an ONNX test case, then measures steps.
-    Step(Step),
+    /// Writes a workload: model, weights, batches, hidden rows.
+    Prepare(Prepare),
+    /// Lists the lowerings that this engine has.
+    Lowerings,
+    /// Answers `steps N` on standard input with the time of each step.
+    Serve(Setting),
+    /// Trains a workload to its end and scores the hidden rows.
+    Train(Setting),
+    /// Writes a workload's first step as an ONNX backend test case.
+    Export(Setting),
     /// Evaluates honest and dishonest datasets of a spec: one JSON object per evaluation.
     Separation(separation::Separation),
-    /// Runs steps of a decoder with random weights, each by the lowering that a line of standard
-    /// input names.
-    Decoder(decoder::Decoder),
 }
 
-/// What to measure, and where to write.
-#[derive(Args)]
-struct Step {
-    /// Folder for model.onnx, test_data_set_0 and plan.json.
-    #[arg(long)]
-    out: PathBuf,
-    /// Steps to measure; after the run's last one, its first batches come again.
-    #[arg(long, default_value = "20")]
-    steps: NonZeroU32,
-    /// Threads that one operator may use.
-    #[arg(long, default_value = "1")]
-    threads: NonZeroUsize,
-    /// Which operators compute the step: stock, slices or fast.
-    #[arg(long, default_value_t)]
-    lowering: Lowering,
-    /// A spec that draws on a public set.
-    #[arg(long, default_value = "date@1")]
-    spec: String,
-    /// Which of the demonstration's submissions is trained on.
-    #[arg(long, default_value = "honest")]
-    dataset: String,
-    /// The epoch's seed, which orders the batches.
-    #[arg(long, default_value_t = EpochSeed([1; 32]))]
-    seed: EpochSeed,
-}
-
-fn main() -> anyhow::Result<()> {
-    let mut out = std::io::stdout();
-    match Arguments::parse().command {
-        Command::Step(arguments) => {
-            writeln!(out, "{}", serde_json::to_string_pretty(&step::run(&arguments)?)?)?;
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Prepare(prepare) => prepare.run(),
+        Command::Lowerings => print(&Lowering::ALL.map(|lowering| lowering.to_string())),
+        Command::Serve(setting) => Party::start(&setting).and_then(|mut party| party.serve()),
+        Command::Train(setting) => {
+            Party::start(&setting).and_then(Party::train).and_then(|trained| print(&trained))
         }
-        Command::Separation(arguments) => separation::run(&arguments, |line| {
-            Ok(writeln!(out, "{}", serde_json::to_string(line)?)?)
-        })?,
-        Command::Decoder(arguments) => decoder::run(&arguments)?,
+        Command::Export(setting) => export::run(&setting),
+        Command::Separation(arguments) => separation::run(&arguments, print),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            let unavailable = error.is::<Unavailable>();
+            if unavailable { ExitCode::from(UNAVAILABLE) } else { ExitCode::FAILURE }
+        }
     }
+}
+
+fn print<T: serde::Serialize>(value: &T) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{}", serde_json::to_string(value)?)?;
     Ok(())
 }

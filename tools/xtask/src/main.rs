@@ -3,10 +3,14 @@
 //! Each command lives in its own module and returns an error that says what to mend. This crate is
 //! for people who change the repository; nothing that a validator, auditor or miner runs is here.
 
+mod bench;
 mod ci;
 mod kernels;
+mod peers;
+mod quality;
 mod sh;
 mod tidy;
+mod venv;
 
 use std::process::ExitCode;
 
@@ -25,6 +29,10 @@ enum Command {
     /// Run every check that the tests do not: formatting, lints, docs, dependencies, tidiness,
     /// kernels.
     Ci,
+    /// Time a training step beside other engines.
+    Bench(bench::Options),
+    /// Train to the end beside PyTorch, at several operand widths, and compare the losses.
+    Quality(quality::Options),
     /// Check what the compiler does not: layout, file sizes, module docs, leftovers.
     Tidy,
     /// Build the guest kernels that eval specs pin.
@@ -38,6 +46,8 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Args::parse().command {
         Command::Ci => ci::run(),
+        Command::Bench(options) => bench::run(&options),
+        Command::Quality(options) => quality::run(&options),
         Command::Tidy => tidy::run(),
         Command::Kernels { check } => kernels::run(check),
     };

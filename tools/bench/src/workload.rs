@@ -1,4 +1,5 @@
-//! What every party trains: a model, its first weights, batches in order and hidden rows, in a folder.
+//! What every party trains: a model, its first weights, batches in order and hidden rows, in a
+//! folder.
 //!
 //! `workload.json` is a [`Workload`]; `tensors.f32` holds its tensors end to end as little-endian
 //! f32, in the order listed. Both are derived from pinned artifacts and a seed alone, so that every

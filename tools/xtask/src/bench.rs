@@ -1,9 +1,9 @@
 //! `cargo xtask bench`: a training step of each engine side by side.
 //!
 //! Every party is a process of its own, so that neither threads nor memory mix. All load the same
-//! workload and wait; in each round every party takes some steps, one party after the other, so that
-//! all see the same machine. Reported are medians over all steps and their ratios. On a machine that
-//! others use, only the ratios mean something.
+//! workload and wait; in each round every party takes some steps, one party after the other, so
+//! that all see the same machine. Reported are medians over all steps and their ratios. On a
+//! machine that others use, only the ratios mean something.
 
 mod party;
 mod report;

@@ -2,9 +2,9 @@
 //!
 //! Each workload is trained to its end for each seed by the exact engine at several operand widths,
 //! and by PyTorch in f32 and f64 from the same weights over the same batches; all score the same
-//! hidden rows. The f64 run is the yardstick: two runs that differ in rounding alone differ by about
-//! as much as PyTorch's f32 and f64 do. Losses do not depend on the machine's load, so a result that
-//! is there is not computed again; delete the folder of results to start anew.
+//! hidden rows. The f64 run is the yardstick: two runs that differ in rounding alone differ by
+//! about as much as PyTorch's f32 and f64 do. Losses do not depend on the machine's load, so a
+//! result that is there is not computed again; delete the folder of results to start anew.
 
 mod table;
 

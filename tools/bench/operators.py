@@ -1,7 +1,7 @@
 """Says where the time of an exact training step goes, operator by operator. Run by hand:
 
     dataforge-bench prepare decoder --out DIR && dataforge-bench export DIR [--lowering NAME]
-    python tools/bench/profile.py DIR [--threads N] [--steps N]
+    python tools/bench/operators.py DIR [--threads N] [--steps N]
 
 needs numpy, onnx and onnxruntime (of the version in artifacts.lock) in that Python. Runs the exported graph
 with the settings that DataForge uses and ONNX Runtime's own profiler; prints one JSON object: per operator

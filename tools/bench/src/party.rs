@@ -54,7 +54,7 @@ impl Party {
         let named = setting.lowering.parse::<Lowering>();
         let lowering = named.map_err(|unknown| Unavailable(unknown.to_string()))?;
         let artifacts = Artifacts::new(&Home::discover()?, ArtifactLock::embedded()?);
-        let options = Options { threads: setting.threads.get(), lowering };
+        let options = Options { threads: setting.threads.get(), lowering, ..Options::default() };
         let load = if lowering.is_exact() { Runtime::load } else { Runtime::load_fast };
         let runtime = load(&artifacts.path("onnxruntime")?, options)?;
         let (workload, weights) = Workload::read(&setting.folder)?;
@@ -107,9 +107,10 @@ impl Party {
         }
     }
 
-    /// Serves `steps N` from standard input with `{"ms": […]}`, one number per step: feeding,
-    /// running the graph, checking that the state is finite, reading the loss. State roots, which
-    /// the peers do not compute, are left out. Ends with the input.
+    /// Serves `steps N` from standard input with `{"ms": […], "peak_mib": …, "state_root": …}`, one
+    /// number per step: feeding, running the graph, checking that the state is finite, reading the
+    /// loss. The root of the state after them, which the peers do not compute, is not timed. Ends
+    /// with the input.
     pub(crate) fn serve(&mut self) -> anyhow::Result<()> {
         /// What xtask needs to know before the first step.
         #[derive(Serialize)]
@@ -138,7 +139,11 @@ impl Party {
                 ms.push(start.elapsed().as_secs_f64() * 1e3);
                 next += 1;
             }
-            answer(&serde_json::json!({ "ms": ms, "peak_mib": memory::peak_mib() }))?;
+            let peak_mib = memory::peak_mib();
+            let state_root = self.trainer.root()?;
+            let turn =
+                serde_json::json!({ "ms": ms, "peak_mib": peak_mib, "state_root": state_root });
+            answer(&turn)?;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@
 mod party;
 mod report;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -162,11 +163,19 @@ fn measure(
             Err(error) => return Err(error.context(format!("{kind}, {}", plan.name))),
         }
     }
+    take_turns(&mut parties, options)?;
+    let exact = parties.iter().filter(|party| matches!(party.kind, Kind::Exact(_)));
+    let roots: BTreeSet<_> = exact.map(|party| party.state_root.as_deref()).collect();
+    ensure!(roots.len() < 2, "{}: the lowerings give different bits: {roots:?}", plan.name);
+    Ok(parties)
+}
+
+fn take_turns(parties: &mut [Party], options: &Options) -> anyhow::Result<()> {
     for round in 0..options.rounds {
         eprintln!("  round {} of {}", round + 1, options.rounds);
-        for party in &mut parties {
+        for party in &mut *parties {
             party.turn(options.steps)?;
         }
     }
-    Ok(parties)
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! One engine in a process of its own, which takes and times steps when told to.
 //!
-//! The protocol is one line each way: we write `steps N`, it answers `{"ms": […], "peak_mib": …}`.
-//! Before the first, it says what it is.
+//! The protocol is one line each way: we write `steps N`, it answers `{"ms": […], "peak_mib": …}`,
+//! and ours the root of its state. Before the first, it says what it is.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -62,6 +62,7 @@ pub(super) struct Ready {
 struct Turn {
     ms: Vec<f64>,
     peak_mib: Option<f64>,
+    state_root: Option<String>,
 }
 
 /// A party with what it has measured.
@@ -72,6 +73,8 @@ pub(super) struct Party {
     pub(super) ms: Vec<f64>,
     /// Of its process so far, loading included.
     pub(super) peak_mib: Option<f64>,
+    /// After its last step: of lowerings of the exact profile it must be the same.
+    pub(super) state_root: Option<String>,
     process: Child,
     to: Option<ChildStdin>,
     from: BufReader<ChildStdout>,
@@ -105,7 +108,7 @@ impl Party {
         let from = process.stdout.take().context("a child without output: this is our bug")?;
         let mut from = BufReader::new(from);
         let ready = read(&mut from).with_context(|| format!("{shown} did not start"))?;
-        Ok(Self { kind, ready, ms: vec![], peak_mib: None, process, to, from })
+        Ok(Self { kind, ready, ms: vec![], peak_mib: None, state_root: None, process, to, from })
     }
 
     /// Steps that do not count.
@@ -118,6 +121,7 @@ impl Party {
         let turn = self.take(steps)?;
         self.ms.extend(turn.ms);
         self.peak_mib = turn.peak_mib;
+        self.state_root = turn.state_root;
         Ok(())
     }
 

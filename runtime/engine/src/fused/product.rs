@@ -1,10 +1,11 @@
 //! Exact products of matrices, by 16-bit integer slices.
 //!
-//! A snapped operand is an integer n ([`super::scale`]). Up to 14 bits it is one 16-bit slice. Above
-//! it is two, n = 2ˢ·h + l, and the product of two such takes three products of slices instead of
-//! four (Karatsuba & Ofman 1962): h·h′, l·l′ and (h + l)(h′ + l′). Sums of products of slices are
-//! exact in `i32` over as many terms as [`Slices::terms_max`] allows, and exact in `f64` beyond;
-//! the one rounding is that of the result to f32.
+//! A snapped operand is an integer n ([`super::scale`]). Up to 14 bits it is one 16-bit slice, and
+//! where the products of two such leave an `i32` no room to add, the left one is cut in two,
+//! n = 2ˢ·h + l. Above 14 bits both are, and their product takes three products of slices instead
+//! of four (Karatsuba & Ofman 1962): h·h′, l·l′ and (h + l)(h′ + l′). Sums of products of slices
+//! are exact in `i32` over as many terms as [`Slices::terms_max`] allows, and exact in `f64`
+//! beyond; the one rounding is that of the result to f32.
 
 use super::level::{Level, for_each_level};
 use super::scale::{Scale, integer, integer_max, magnitude_bits, max_magnitude_bits, power};
@@ -23,8 +24,11 @@ const STRIP: usize = 64;
 /// Terms that share a pass over the result, at most: what of two panels fits the nearest cache.
 const CHUNK: usize = 256;
 
-/// Bits of an operand that is one slice.
-const ONE_SLICE_BITS: u32 = 14;
+/// Bits up to which both operands are one slice.
+const WHOLE_BITS: u32 = 12;
+
+/// Bits up to which the right operand is one slice: all that a slice holds.
+const SLICE_BITS: u32 = 14;
 
 /// What is multiplied: `pages` products of `[m, k]` and `[k, n]`, either stored transposed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,10 +53,22 @@ pub(crate) enum Maxima {
 }
 
 /// How integers are cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    /// Both operands are one slice.
+    Neither,
+    /// The left operand has a high and a low slice.
+    Left,
+    /// Both operands have a high slice, a low one, and the sum of the two.
+    Both,
+}
+
+/// How integers are cut, and where.
 #[derive(Debug, Clone, Copy)]
 struct Slices {
-    /// Position of the cut; `None` for one slice.
-    shift: Option<u32>,
+    cut: Cut,
+    /// Bits of a low slice, its sign among them.
+    shift: u32,
     /// Whether an integer may exceed 2²².
     wide: bool,
     /// Terms whose sum fits an `i32`, even.
@@ -62,18 +78,32 @@ struct Slices {
 impl Slices {
     fn new(bits: u32) -> Self {
         let max = integer_max(bits);
-        let (shift, largest) = if bits <= ONE_SLICE_BITS {
-            (None, max)
-        } else {
-            let shift = bits.div_ceil(2);
-            (Some(shift), (max >> shift) + 1 + (1 << (shift - 1)))
+        let shift = bits.div_ceil(2);
+        let low = 1 << (shift - 1);
+        let high = (max >> shift) + 1;
+        let (cut, largest) = match bits {
+            ..=WHOLE_BITS => (Cut::Neither, max * max),
+            ..=SLICE_BITS => (Cut::Left, high.max(low) * max),
+            _ => (Cut::Both, (high + low) * (high + low)),
         };
-        let terms = (i32::MAX as u64 / (largest * largest)) as usize;
-        Self { shift, wide: bits > 21, terms_max: (terms & !1).clamp(2, CHUNK) }
+        let terms = (i32::MAX as u64 / largest) as usize;
+        Self { cut, shift, wide: bits > 21, terms_max: (terms & !1).clamp(2, CHUNK) }
     }
 
-    fn count(self) -> usize {
-        if self.shift.is_some() { 3 } else { 1 }
+    /// Of the left operand; each slice is in one product.
+    fn left(self) -> Packing {
+        let count = match self.cut {
+            Cut::Neither => 1,
+            Cut::Left => 2,
+            Cut::Both => 3,
+        };
+        Packing { count, shift: self.shift, wide: self.wide }
+    }
+
+    /// Of the right operand.
+    fn right(self) -> Packing {
+        let count = if self.cut == Cut::Both { 3 } else { 1 };
+        Packing { count, shift: self.shift, wide: self.wide }
     }
 }
 
@@ -152,11 +182,19 @@ struct Packed {
 }
 
 impl Packed {
-    fn reset(&mut self, slice: usize, count: usize) {
+    /// Room for N slices of this length.
+    #[inline(always)]
+    fn reset<const N: usize>(&mut self, slice: usize) -> [&mut [i32]; N] {
+        let mut rest = self.room(slice, N);
+        std::array::from_fn(|_| rest.split_off_mut(..slice).unwrap_or_default())
+    }
+
+    fn room(&mut self, slice: usize, count: usize) -> &mut [i32] {
         self.slice = slice;
         if self.data.len() < slice * count {
             self.data.resize(slice * count, 0);
         }
+        &mut self.data
     }
 
     fn slice(&self, index: usize) -> &[i32] {
@@ -169,109 +207,113 @@ fn pair(low: i32, high: i32) -> i32 {
     (low & 0xffff) | (high << 16)
 }
 
-/// The slices of a pair of integers: high, low, sum; or the one slice thrice.
+/// The first N slices of a pair of integers: high, low, sum; or the integers where N is 1.
 #[inline(always)]
-fn cut(n: [i32; 2], shift: u32) -> [i32; 3] {
-    let high = n.map(|n| (n + (1 << (shift - 1))) >> shift);
-    let low = [n[0] - (high[0] << shift), n[1] - (high[1] << shift)];
-    [pair(high[0], high[1]), pair(low[0], low[1]), pair(high[0] + low[0], high[1] + low[1])]
+fn cut<const N: usize>(n: [i32; 2], shift: u32) -> [i32; N] {
+    let mut slices = [pair(n[0], n[1]); N];
+    if N > 1 {
+        let high = n.map(|n| (n + (1 << (shift - 1))) >> shift);
+        let low = [n[0] - (high[0] << shift), n[1] - (high[1] << shift)];
+        let sum = [high[0] + low[0], high[1] + low[1]];
+        for (slice, [low, high]) in slices.iter_mut().zip([high, low, sum]) {
+            *slice = pair(low, high);
+        }
+    }
+    slices
+}
+
+/// How an operand is packed: into how many slices, cut where, and whether integers may exceed 2²².
+#[derive(Debug, Clone, Copy)]
+struct Packing {
+    count: usize,
+    shift: u32,
+    wide: bool,
+}
+
+impl Packing {
+    /// Packs `lines` for whoever reads whole tiles.
+    #[inline(always)]
+    fn pack(self, x: Operand<'_>, lines: Range<usize>, scales: &Scales, out: &mut Packed) {
+        let shift = self.shift;
+        match (x.by_line, self.count, self.wide) {
+            (true, 1, _) => pack_lines::<1, false>(x, lines, scales, shift, out),
+            (true, 2, _) => pack_lines::<2, false>(x, lines, scales, shift, out),
+            (true, _, false) => pack_lines::<3, false>(x, lines, scales, shift, out),
+            (true, _, true) => pack_lines::<3, true>(x, lines, scales, shift, out),
+            (false, 1, _) => pack_panels::<1, false>(x, lines, scales, shift, out),
+            (false, 2, _) => pack_panels::<2, false>(x, lines, scales, shift, out),
+            (false, _, false) => pack_panels::<3, false>(x, lines, scales, shift, out),
+            (false, _, true) => pack_panels::<3, true>(x, lines, scales, shift, out),
+        }
+    }
 }
 
 /// Packs lines whose terms lie side by side: `[line][pair]`.
 #[inline(always)]
-fn pack_lines<const WIDE: bool>(
+fn pack_lines<const N: usize, const WIDE: bool>(
     x: Operand<'_>,
     lines: Range<usize>,
     scales: &Scales,
-    slices: Slices,
+    shift: u32,
     out: &mut Packed,
 ) {
     let pairs = x.k.div_ceil(2);
-    out.reset(lines.len().next_multiple_of(ROWS) * pairs, slices.count());
-    let size = out.slice;
-    let (high, rest) = out.data.split_at_mut(size);
     let used = lines.len() * pairs;
-    high[used..].fill(0);
+    let mut slices = out.reset::<N>(lines.len().next_multiple_of(ROWS) * pairs);
+    slices.iter_mut().for_each(|slice| slice[used..].fill(0));
     for (row, line) in lines.enumerate() {
         let (c, up0, up1) = (scales.c[row], scales.up0[row], scales.up1[row]);
-        let terms = &x.data[line * x.k..][..x.k];
         let n = |x: f32| integer::<WIDE>(x, c, up0, up1);
-        let high = &mut high[row * pairs..][..pairs];
-        let (couples, odd) = terms.as_chunks::<2>();
-        match slices.shift {
-            None => {
-                for (to, [x0, x1]) in high.iter_mut().zip(couples) {
-                    *to = pair(n(*x0), n(*x1));
-                }
-                if let ([x], Some(to)) = (odd, high.last_mut()) {
-                    *to = pair(n(*x), 0);
-                }
-            }
-            Some(shift) => {
-                let (low, sum) = rest.split_at_mut(size);
-                let (low, sum) =
-                    (&mut low[row * pairs..][..pairs], &mut sum[row * pairs..][..pairs]);
-                let to = high.iter_mut().zip(low.iter_mut()).zip(sum.iter_mut());
-                for (((high, low), sum), [x0, x1]) in to.zip(couples) {
-                    [*high, *low, *sum] = cut([n(*x0), n(*x1)], shift);
-                }
-                if let [x] = odd {
-                    [high[pairs - 1], low[pairs - 1], sum[pairs - 1]] = cut([n(*x), 0], shift);
-                }
+        let mut to = slices.each_mut().map(|slice| &mut slice[row * pairs..][..pairs]);
+        let (couples, odd) = x.data[line * x.k..][..x.k].as_chunks::<2>();
+        for (p, [x0, x1]) in couples.iter().enumerate() {
+            let cut = cut::<N>([n(*x0), n(*x1)], shift);
+            for (to, slice) in to.iter_mut().zip(cut) {
+                to[p] = slice;
             }
         }
-    }
-    if slices.shift.is_some() {
-        let (low, sum) = rest.split_at_mut(size);
-        low[used..].fill(0);
-        sum[used..size].fill(0);
+        if let [x] = odd {
+            let cut = cut::<N>([n(*x), 0], shift);
+            for (to, slice) in to.iter_mut().zip(cut) {
+                to[pairs - 1] = slice;
+            }
+        }
     }
 }
 
 /// Packs lines whose terms lie apart, as panels: `[panel][pair][COLUMNS]`.
 #[inline(always)]
-fn pack_panels<const WIDE: bool>(
+fn pack_panels<const N: usize, const WIDE: bool>(
     x: Operand<'_>,
     lines: Range<usize>,
     scales: &Scales,
-    slices: Slices,
+    shift: u32,
     out: &mut Packed,
 ) {
-    let pairs = x.k.div_ceil(2);
-    let size = lines.len().div_ceil(COLUMNS) * pairs * COLUMNS;
-    out.reset(size, slices.count());
     const ZEROS: [f32; COLUMNS] = [0.0; COLUMNS];
+    let pairs = x.k.div_ceil(2);
+    let mut slices = out.reset::<N>(lines.len().div_ceil(COLUMNS) * pairs * COLUMNS);
     for (panel, first) in lines.clone().step_by(COLUMNS).enumerate() {
         let width = COLUMNS.min(lines.end - first);
-        let c: &[f32; COLUMNS] = scales.c[panel * COLUMNS..].first_chunk().unwrap_or(&ZEROS);
-        let up0: &[f32; COLUMNS] = scales.up0[panel * COLUMNS..].first_chunk().unwrap_or(&ZEROS);
-        let up1: &[f32; COLUMNS] = scales.up1[panel * COLUMNS..].first_chunk().unwrap_or(&ZEROS);
+        let [c, up0, up1]: [&[f32; COLUMNS]; 3] = [&scales.c, &scales.up0, &scales.up1]
+            .map(|part| part[panel * COLUMNS..].first_chunk().unwrap_or(&ZEROS));
         for p in 0..pairs {
             let mut terms = [ZEROS; 2];
             for (term, line) in terms.iter_mut().zip(2 * p..x.k) {
                 let from = &x.data[line * x.lines + first..][..width];
+                // A copy of known length is a few loads, not a call.
                 match from.first_chunk() {
                     Some(from) => *term = *from,
                     None => term[..width].copy_from_slice(from),
                 }
             }
-            let at = (panel * pairs + p) * COLUMNS;
             let n = |t: usize, j: usize| integer::<WIDE>(terms[t][j], c[j], up0[j], up1[j]);
-            match slices.shift {
-                None => {
-                    for (j, to) in out.data[at..][..COLUMNS].iter_mut().enumerate() {
-                        *to = pair(n(0, j), n(1, j));
-                    }
-                }
-                Some(shift) => {
-                    let (high, rest) = out.data.split_at_mut(size);
-                    let (low, sum) = rest.split_at_mut(size);
-                    let high = &mut high[at..][..COLUMNS];
-                    let low = &mut low[at..][..COLUMNS];
-                    let sum = &mut sum[at..][..COLUMNS];
-                    for j in 0..COLUMNS {
-                        [high[j], low[j], sum[j]] = cut([n(0, j), n(1, j)], shift);
-                    }
+            let at = (panel * pairs + p) * COLUMNS;
+            let mut to = slices.each_mut().map(|slice| &mut slice[at..][..COLUMNS]);
+            for j in 0..COLUMNS {
+                let cut = cut::<N>([n(0, j), n(1, j)], shift);
+                for (to, slice) in to.iter_mut().zip(cut) {
+                    to[j] = slice;
                 }
             }
         }
@@ -281,9 +323,8 @@ fn pack_panels<const WIDE: bool>(
 /// Turns packed lines into panels.
 fn turn(lines: &Packed, count: usize, pairs: usize, slices: usize, out: &mut Packed) {
     let panels = count.div_ceil(COLUMNS);
-    out.reset(panels * pairs * COLUMNS, slices);
-    let size = out.slice;
-    for (slice, panels) in out.data.chunks_exact_mut(size).take(slices).enumerate() {
+    let size = panels * pairs * COLUMNS;
+    for (slice, panels) in out.room(size, slices).chunks_exact_mut(size).take(slices).enumerate() {
         let from = lines.slice(slice);
         for (panel, to) in panels.chunks_exact_mut(pairs * COLUMNS).enumerate() {
             let first = panel * COLUMNS;
@@ -394,14 +435,12 @@ fn pack_panels_of(
 ) {
     let Scratch { scales, packed, lines, .. } = scratch;
     x.scales(0..x.lines, maxima, bits, scales);
-    match (x.by_line, slices.wide) {
-        (false, false) => pack_panels::<false>(x, 0..x.lines, scales, slices, packed),
-        (false, true) => pack_panels::<true>(x, 0..x.lines, scales, slices, packed),
-        (true, false) => pack_lines::<false>(x, 0..x.lines, scales, slices, lines),
-        (true, true) => pack_lines::<true>(x, 0..x.lines, scales, slices, lines),
-    }
+    let packing = slices.right();
     if x.by_line {
-        turn(lines, x.lines, x.k.div_ceil(2), slices.count(), packed);
+        packing.pack(x, 0..x.lines, scales, lines);
+        turn(lines, x.lines, x.k.div_ceil(2), packing.count, packed);
+    } else {
+        packing.pack(x, 0..x.lines, scales, packed);
     }
 }
 
@@ -439,12 +478,7 @@ impl Strip<'_> {
         let (n, pairs) = (*n, x.k.div_ceil(2));
         let Scratch { scales, packed, sums, tiles, .. } = scratch;
         x.scales(rows.clone(), self.maxima, self.bits, scales);
-        match (x.by_line, slices.wide) {
-            (true, false) => pack_lines::<false>(*x, rows.clone(), scales, *slices, packed),
-            (true, true) => pack_lines::<true>(*x, rows.clone(), scales, *slices, packed),
-            (false, false) => pack_panels::<false>(*x, rows.clone(), scales, *slices, packed),
-            (false, true) => pack_panels::<true>(*x, rows.clone(), scales, *slices, packed),
-        }
+        slices.left().pack(*x, rows.clone(), scales, packed);
         let padded = n.next_multiple_of(COLUMNS);
         let chunk = slices.terms_max / 2;
         if pairs > chunk && sums.len() < STRIP * padded {
@@ -511,26 +545,26 @@ impl Strip<'_> {
             (start, Strides { row: 1, pair: COLUMNS })
         };
         let at = panel * pairs + span.start * COLUMNS;
-        for (index, tile) in tiles.iter_mut().enumerate().take(self.slices.count()) {
-            let (a, b) = (&left.slice(index)[start..], &right.slice(index)[at..]);
+        let (cut, products) = (self.slices.cut, self.slices.left().count);
+        for (index, tile) in tiles.iter_mut().enumerate().take(products) {
+            let of_right = if cut == Cut::Both { index } else { 0 };
+            let (a, b) = (&left.slice(index)[start..], &right.slice(of_right)[at..]);
             tile::multiply(self.level, a, strides, b, span.len(), tile);
         }
         let mut values = [[0.0; COLUMNS]; ROWS];
+        let weight = power(self.slices.shift as i32);
         let [high, low, sum] = &*tiles;
-        let Some(shift) = self.slices.shift else {
-            for (values, sums) in values.iter_mut().zip(high) {
-                for (value, sum) in values.iter_mut().zip(sums) {
-                    *value = f64::from(*sum);
-                }
-            }
-            return values;
-        };
-        let weight = power(shift as i32);
         for (((values, high), low), sum) in values.iter_mut().zip(high).zip(low).zip(sum) {
-            for j in 0..COLUMNS {
-                let cross = sum[j].wrapping_sub(high[j]).wrapping_sub(low[j]);
-                let high = f64::from(high[j]) * weight + f64::from(cross);
-                values[j] = high * weight + f64::from(low[j]);
+            for (j, value) in values.iter_mut().enumerate() {
+                *value = match cut {
+                    Cut::Neither => f64::from(high[j]),
+                    Cut::Left => f64::from(high[j]) * weight + f64::from(low[j]),
+                    Cut::Both => {
+                        let cross = sum[j].wrapping_sub(high[j]).wrapping_sub(low[j]);
+                        let high = f64::from(high[j]) * weight + f64::from(cross);
+                        high * weight + f64::from(low[j])
+                    }
+                };
             }
         }
         values

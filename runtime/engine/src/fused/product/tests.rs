@@ -71,7 +71,7 @@ fn check(p: Product, spread: u32, level: Level) {
 fn products_are_the_definition_at_every_level_and_width() {
     let shapes = [(1, 1, 1, 1), (1, 9, 33, 31), (3, 65, 32, 5), (1, 10, 601, 40), (2, 8, 2, 64)];
     for level in Level::available() {
-        for bits in [8, 14, 15, 20, 22] {
+        for bits in [8, 12, 13, 14, 15, 20, 22] {
             for (pages, m, k, n) in shapes {
                 for (ta, tb) in [(false, false), (false, true), (true, false), (true, true)] {
                     for spread in [0, 126] {
@@ -86,7 +86,7 @@ fn products_are_the_definition_at_every_level_and_width() {
 #[test]
 fn extreme_integers_do_not_overflow() {
     for level in Level::available() {
-        for bits in [8, 13, 14, 15, 20, 22] {
+        for bits in [8, 12, 13, 14, 15, 20, 22] {
             for sign in [1.0, -1.0] {
                 let p = Product { pages: 1, m: 8, k: 700, n: 32, ta: false, tb: false, bits };
                 // Just above a power of two, and negative: the largest integers.

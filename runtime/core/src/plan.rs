@@ -237,12 +237,13 @@ mod tests {
         assert_eq!(batch.learned_tokens(), 2);
     }
 
-    /// Rows i → i + 100, prompts of one token or two.
+    /// Rows with prompts of one token or two, each with an output of its own.
     fn paired(count: u32) -> Vec<TokenRow> {
-        let prompt = |i: u32| if i % 2 == 0 { vec![i] } else { vec![7, i] };
-        let row =
-            |i| TokenRow { ids: [prompt(i), vec![i + 100, 9]].concat(), prompt_tokens: 1 + i % 2 };
-        (0..count).map(row).collect()
+        let row = |(i, output): (u32, u32)| match i.is_multiple_of(2) {
+            true => TokenRow { ids: vec![i, output, 9], prompt_tokens: 1 },
+            false => TokenRow { ids: vec![7, i, output, 9], prompt_tokens: 2 },
+        };
+        (0..count).zip(100..).map(row).collect()
     }
 
     fn outputs(rows: &[TokenRow]) -> Vec<u32> {
@@ -256,7 +257,7 @@ mod tests {
         for (row, other) in rows.iter().zip(&shuffled) {
             let prompt = row.prompt_tokens as usize;
             assert_eq!(row.ids[..prompt], other.ids[..prompt]);
-            assert_eq!((other.ids.len() - prompt, other.prompt_tokens), (2, row.prompt_tokens));
+            assert_eq!((other.ids[prompt..].len(), other.prompt_tokens), (2, row.prompt_tokens));
         }
         assert_ne!(outputs(&rows), outputs(&shuffled));
         let mut all = outputs(&shuffled);

@@ -51,18 +51,12 @@ impl Detokenizer {
     /// What is wrong with it, in words.
     pub(crate) fn new(tokenizer_json: &[u8]) -> Result<Self, String> {
         let json: Json = serde_json::from_slice(tokenizer_json).map_err(|e| e.to_string())?;
-        let bytes_of: Box<dyn Fn(&str) -> Vec<u8>> = match &json.decoder {
-            Some(decoder) if decoder.kind == "ByteLevel" => Box::new(byte_level),
-            None => {
-                let replaced = json.normalizer.as_ref().and_then(replaced);
-                Box::new(move |piece| match &replaced {
-                    Some((text, content)) => piece.replace(content, text).into_bytes(),
-                    None => piece.as_bytes().to_vec(),
-                })
-            }
+        let spelling = match &json.decoder {
+            Some(decoder) if decoder.kind == "ByteLevel" => Spelling::ByteLevel,
+            None => json.normalizer.as_ref().and_then(replaced).unwrap_or(Spelling::Plain),
             Some(decoder) => return Err(format!("no way to decode {:?} is known", decoder.kind)),
         };
-        let pieces = json.model.vocab.iter().map(|(piece, id)| (*id, bytes_of(piece)));
+        let pieces = json.model.vocab.iter().map(|(piece, id)| (*id, spelling.bytes(piece)));
         Ok(Self { pieces: pieces.collect() })
     }
 
@@ -75,12 +69,32 @@ impl Detokenizer {
     }
 }
 
-/// The text and its stand-in, where a normalizer replaces one string by another.
-fn replaced(normalizer: &Step) -> Option<(String, String)> {
+/// How a vocabulary writes its pieces.
+enum Spelling {
+    /// As they are.
+    Plain,
+    /// With one text in place of another.
+    Replaced { text: String, by: String },
+    /// In GPT-2's alphabet.
+    ByteLevel,
+}
+
+impl Spelling {
+    fn bytes(&self, piece: &str) -> Vec<u8> {
+        match self {
+            Self::Plain => piece.as_bytes().to_vec(),
+            Self::Replaced { text, by } => piece.replace(by, text).into_bytes(),
+            Self::ByteLevel => byte_level(piece),
+        }
+    }
+}
+
+/// What a normalizer, or a step of it, puts in place of a text.
+fn replaced(normalizer: &Step) -> Option<Spelling> {
     let here = || {
         let text = normalizer.pattern.as_ref()?.text.clone()?;
-        let content = normalizer.content.clone().filter(|content| !content.is_empty())?;
-        Some((text, content))
+        let by = normalizer.content.clone().filter(|content| !content.is_empty())?;
+        Some(Spelling::Replaced { text, by })
     };
     here().or_else(|| normalizer.normalizers.iter().find_map(replaced))
 }

@@ -3,13 +3,14 @@
 //! `prepare` writes what every party trains into a folder; `serve` takes and times steps when told
 //! to; `train` runs a workload to its end and scores it; `export` writes the first step as an ONNX
 //! test case. `cargo xtask bench` and `cargo xtask quality` call them, and `step.py` beside this
-//! crate. `separation` evaluates honest and dishonest datasets. No test depends on a time measured
-//! here.
+//! crate. `forward` writes a reference model's forward graph, for `forward.py`. `separation`
+//! evaluates honest and dishonest datasets. No test depends on a time measured here.
 #![forbid(unsafe_code)]
 
 mod decoder;
 mod demonstration;
 mod export;
+mod forward;
 mod memory;
 mod onnx_case;
 mod party;
@@ -46,6 +47,8 @@ enum Command {
     Train(Setting),
     /// Writes a workload's first step as an ONNX backend test case.
     Export(Setting),
+    /// Writes the forward graph of a reference model.
+    Forward(forward::Forward),
     /// Evaluates honest and dishonest datasets of a spec: one JSON object per evaluation.
     Separation(separation::Separation),
 }
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
             Party::start(&setting).and_then(Party::train).and_then(|trained| print(&trained))
         }
         Command::Export(setting) => export::run(&setting),
+        Command::Forward(arguments) => forward::run(&arguments).and_then(|made| print(&made)),
         Command::Separation(arguments) => separation::run(&arguments, print),
     };
     match done {

@@ -7,6 +7,7 @@ mod demo;
 mod determinism;
 mod environment;
 mod estimate;
+mod imported;
 mod layering;
 mod readme;
 mod registered;

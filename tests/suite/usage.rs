@@ -18,7 +18,7 @@ fn refused(arguments: &str, mentions: &[&str]) {
 #[test]
 fn the_program_lists_its_commands_and_exit_codes() {
     help("", &["demo", "doctor", "artifacts", "spec", "check", "evaluate", "proof", "audit"]);
-    help("", &["estimate", "--lowering", "slices"]);
+    help("", &["estimate", "model", "--lowering", "slices"]);
     help("", &["Exit codes:", "the answer is no", "bad input", "the environment", "Ctrl-C"]);
 }
 
@@ -38,6 +38,8 @@ fn every_command_explains_itself() {
     help("check", &["DATASET", "--spec"]);
     help("evaluate", &["DATASET", "--spec", "--seed", "--out", "--benchmark"]);
     help("estimate", &["DATASET", "--spec", "not canonical", "without a proof"]);
+    help("model", &["inspect"]);
+    help("model inspect", &["MODEL", "--size", "NAME=SIZE"]);
     help("proof", &["show"]);
     help("proof show", &["PROOF", "--steps"]);
     help("audit", &["replay"]);
@@ -54,6 +56,7 @@ fn wrong_arguments_are_named() {
     refused("--lowering fast doctor", &["not exact", "dataforge estimate"]);
     refused("--provider nosuch doctor", &["nosuch", "cpu", "cuda"]);
     refused("estimate rows.jsonl --spec date@1 --out x", &["--out"]);
+    refused("model inspect x.onnx --size rows", &["--size", "NAME=SIZE"]);
     refused("artifacts fetch nosuch", &["nosuch", "onnxruntime"]);
     refused("artifacts path nosuch", &["nosuch", "onnxruntime"]);
 }

@@ -75,6 +75,11 @@ pub(crate) enum Command {
     Evaluate(Evaluate),
     /// Say about what a dataset would earn, in plain f32: sooner, not canonical, without a proof.
     Estimate(Estimate),
+    /// Look at models in ONNX files.
+    Model {
+        #[command(subcommand)]
+        action: ModelAction,
+    },
     /// Look at score proofs.
     Proof {
         #[command(subcommand)]
@@ -183,6 +188,25 @@ pub(crate) struct Estimate {
     /// The hidden benchmark rows. Not needed for specs that draw on a public set.
     #[arg(long, value_name = "FILE")]
     pub(crate) benchmark: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelAction {
+    /// Say what an ONNX inference graph holds, and what of it cannot be imported, and why.
+    Inspect {
+        model: PathBuf,
+        /// Size of a named dimension of the inputs, as NAME=SIZE. Default: 8 for each.
+        #[arg(long = "size", value_name = "NAME=SIZE", value_parser = named_size)]
+        sizes: Vec<(String, usize)>,
+    },
+}
+
+fn named_size(text: &str) -> Result<(String, usize), String> {
+    let parsed = text.split_once('=').and_then(|(name, size)| Some((name, size.parse().ok()?)));
+    match parsed {
+        Some((name, size)) if size > 0 => Ok((name.to_owned(), size)),
+        _ => Err("not NAME=SIZE with a size of 1 or more".to_owned()),
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,5 +6,6 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod estimate;
 pub(crate) mod evaluate;
+pub(crate) mod model;
 pub(crate) mod proof;
 pub(crate) mod spec;

@@ -35,6 +35,7 @@ fn run(context: &Context, command: Command) -> anyhow::Result<exit::Answer> {
         Command::Check(check) => commands::evaluate::check(context, &check),
         Command::Evaluate(evaluate) => commands::evaluate::run(context, &evaluate),
         Command::Estimate(estimate) => commands::estimate::run(context, &estimate),
+        Command::Model { action } => commands::model::run(context, &action),
         Command::Proof { action } => commands::proof::run(context, &action),
         Command::Audit { action } => commands::audit::run(context, &action),
     }

@@ -10,10 +10,13 @@ use dataforge_core::hash::{EpochSeed, StateRoot};
 use dataforge_core::plan::Batch;
 use dataforge_core::spec::Recipe;
 use dataforge_core::units::{MicroNats, StepIndex};
+use dataforge_graph::Graph;
 use dataforge_graph::llama::{Parameter, Tuning};
+use dataforge_graph::onnx::import::Model;
 use dataforge_graph::onnx::proto::TensorProto;
 use dataforge_graph::optim::{AdamW, StepScalars};
-use dataforge_graph::step::{next_name, state_names, training};
+use dataforge_graph::step::{Forward, next_name, state_names, training};
+use std::collections::BTreeSet;
 
 /// How a step went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +40,8 @@ pub struct StepCase {
 /// A model in training.
 pub struct Trainer {
     program: Program,
-    tuning: Tuning,
+    /// Parameters that the graph takes and training leaves alone.
+    frozen: Vec<Parameter>,
     adam: AdamW,
     steps: u32,
     state: Vec<StateTensor>,
@@ -76,10 +80,47 @@ impl Trainer {
         let adam = AdamW::from(recipe);
         let graph = training(&tuning, recipe.batch_shape(), &adam);
         let frozen = tuning.frozen();
-        let mut program = Program::compile(runtime, &graph, &frozen)?;
-        program.bind(runtime, weights.load(&frozen)?)?;
-        let state = initial_state(initial)?;
-        Ok(Self { program, tuning, adam, steps, state })
+        let values = weights.load(&frozen)?;
+        Self::start(runtime, &graph, (frozen, values), initial, adam, steps)
+    }
+
+    /// Starts on an imported model, from the values in its file: `forward` is its forward pass over
+    /// the recipe's batches, with scales per tensor.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the library refuses the graph.
+    pub fn imported(
+        runtime: &Runtime,
+        model: &Model,
+        forward: Forward,
+        recipe: &Recipe,
+        steps: u32,
+    ) -> Result<Self, EngineError> {
+        let adam = AdamW::from(recipe);
+        let trained: BTreeSet<String> =
+            forward.trained.iter().map(|(parameter, _)| parameter.name.clone()).collect();
+        let graph = forward.training(&adam);
+        let inputs: BTreeSet<&str> = graph.inputs().collect();
+        let taken = model.parameters().iter().filter(|(p, _)| inputs.contains(p.name.as_str()));
+        let (state, rest): (Vec<_>, Vec<_>) =
+            taken.cloned().partition(|(parameter, _)| trained.contains(&parameter.name));
+        let frozen = rest.iter().map(|(parameter, _)| parameter.clone()).collect();
+        let values: Result<Vec<_>, _> =
+            rest.into_iter().map(|(p, data)| StateTensor::new(p.name, &p.shape, data)).collect();
+        Self::start(runtime, &graph, (frozen, values?), state, adam, steps)
+    }
+
+    fn start(
+        runtime: &Runtime,
+        graph: &Graph,
+        (frozen, values): (Vec<Parameter>, Vec<StateTensor>),
+        trained: Vec<(Parameter, Vec<f32>)>,
+        adam: AdamW,
+        steps: u32,
+    ) -> Result<Self, EngineError> {
+        let mut program = Program::compile(runtime, graph, &frozen)?;
+        program.bind(runtime, values)?;
+        Ok(Self { program, frozen, adam, steps, state: initial_state(trained)? })
     }
 
     /// Takes one step. `features` are the trunk's output for every row of the plan, where there is a
@@ -126,7 +167,7 @@ impl Trainer {
     ) -> Result<StepCase, EngineError> {
         let scalars = self.adam.scalars(step.0, self.steps);
         let feed = step_feed(&self.state, scalars, batch, features)?;
-        let frozen = weights.load(&self.tuning.frozen())?;
+        let frozen = weights.load(&self.frozen)?;
         let mut inputs = feed.tensors()?;
         let frozen = frozen.iter().map(|tensor| tensor_proto(&tensor.name, &tensor.value));
         inputs.extend(frozen.collect::<Result<Vec<_>, _>>()?);

@@ -30,6 +30,7 @@ pub use dataforge_engine::{
     EngineError, KnownAnswer, Lowering, Options, Provider, Runtime, UnknownLowering,
     UnknownProvider,
 };
+pub use dataforge_graph::onnx::import as model;
 pub use dataforge_sandbox::SandboxError;
 pub use error::EvaluateError;
 pub use estimate::{Ending, Estimate, estimate};

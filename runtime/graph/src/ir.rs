@@ -193,6 +193,14 @@ impl Graph {
         &self.node(value).shape
     }
 
+    /// Names of the tensors given at run time, in the order they were declared.
+    pub fn inputs(&self) -> impl Iterator<Item = &str> {
+        self.nodes.iter().filter_map(|node| match &node.op {
+            Op::Input(name) => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
     /// Named results, in the order they were declared.
     #[must_use]
     pub fn outputs(&self) -> &[(String, Value)] {

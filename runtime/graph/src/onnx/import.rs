@@ -25,6 +25,7 @@ mod inspect;
 mod operators;
 mod tensor;
 
+pub use crate::ir::Element;
 pub use error::{ImportError, Problem};
 pub use forward::{LanguageModel, Role};
 pub use inspect::{Inspection, Operators};
@@ -32,7 +33,7 @@ pub use tensor::Known;
 
 use super::proto::{GraphProto, NodeProto, ValueInfoProto};
 use crate::exact;
-use crate::ir::{Element, Graph, Scales, Shape, Value};
+use crate::ir::{Graph, Scales, Shape, Value};
 use crate::llama::Parameter;
 use attributes::Attributes;
 use fold::{Builder, Item};

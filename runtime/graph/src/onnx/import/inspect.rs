@@ -1,10 +1,10 @@
 //! What a file is, and all that would be refused: for people, before they train it.
 
 use super::error::{ImportError, Problem};
-use super::{Dimension, Given, Input, Model, check, operators, refused};
+use super::{Dimension, Given, Model, check, inputs, operators, refused};
 use crate::ir::{Graph, Scales};
 use dataforge_core::limits::OPERAND_BITS;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many nodes there are of each operator.
 pub type Operators = BTreeMap<String, usize>;
@@ -56,6 +56,22 @@ impl Inspection {
         }
         Ok(Self { opset, operators, model, refusals })
     }
+
+    /// Names of the inputs' dimensions that the caller binds, each once. None for a file that is
+    /// refused before its inputs are looked at.
+    ///
+    /// # Errors
+    /// [`ImportError`] for bytes that are no model at all.
+    pub fn named_dimensions(bytes: &[u8]) -> Result<BTreeSet<String>, ImportError> {
+        let (graph, _) = check::decode(bytes)?;
+        let named = |dimension| match dimension {
+            Dimension::Named(name) => Some(name),
+            Dimension::Size(_) => None,
+        };
+        let inputs = if check::structure(&graph).is_ok() { inputs(&graph) } else { Ok(vec![]) };
+        let inputs = inputs.unwrap_or_default();
+        Ok(inputs.into_iter().flat_map(|input| input.dimensions).filter_map(named).collect())
+    }
 }
 
 impl Model {
@@ -77,19 +93,5 @@ impl Model {
             .map(|(p, _)| (p.name.clone(), g.input(&p.name, &p.shape, crate::ir::Element::F32)));
         let parameters = parameters.collect();
         self.build(&mut g, &inputs, &parameters, output, Scales::Tensor).map(|_| ())
-    }
-
-    /// Names of dimensions that the caller binds, each once.
-    #[must_use]
-    pub fn named_dimensions(&self) -> Vec<&str> {
-        let mut names = Vec::new();
-        for dimension in self.inputs().iter().flat_map(|input: &Input| &input.dimensions) {
-            if let Dimension::Named(name) = dimension
-                && !names.contains(&name.as_str())
-            {
-                names.push(name);
-            }
-        }
-        names
     }
 }

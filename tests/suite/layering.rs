@@ -38,7 +38,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 ];
 
 /// Crates of the workspace that are no part of the runtime.
-const OUTSIDE: &[&str] = &["dataforge-bench", "dataforge-tests", "xtask"];
+const OUTSIDE: &[&str] = &["dataforge-bench", "dataforge-matrix", "dataforge-tests", "xtask"];
 
 /// Libraries that one crate of the runtime names, so that replacing one touches one crate.
 const ONLY: &[(&str, &str)] = &[

@@ -3,8 +3,10 @@
 #![allow(clippy::disallowed_methods, reason = "some tests wait, and bound how long")]
 
 mod bad_input;
+mod batches;
 mod demo;
 mod determinism;
+mod engine;
 mod environment;
 mod estimate;
 mod imported;

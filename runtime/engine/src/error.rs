@@ -2,6 +2,7 @@
 
 use crate::provider::Provider;
 use dataforge_core::hash::FileDigest;
+use ort::ErrorCode;
 use std::path::PathBuf;
 
 /// The engine cannot do what was asked.
@@ -37,10 +38,34 @@ pub enum EngineError {
         /// Digest that every exact engine gives.
         expected: FileDigest,
     },
+    /// The library has no kernel for a node: it lacks the operator, or its f64 variant.
+    #[error("this ONNX Runtime cannot run node {node:?} of the graph: {reason}")]
+    NoKernel {
+        /// The node's name.
+        node: String,
+        /// ONNX Runtime's words, which name the operator.
+        reason: String,
+    },
     /// ONNX Runtime refused a graph or failed while running it.
     #[error("ONNX Runtime failed: {0}")]
     Onnx(#[from] ort::Error),
     /// A broken invariant of this crate.
     #[error("bug in the engine: {0}")]
     Bug(String),
+}
+
+impl EngineError {
+    /// What a library's refusal to load a graph means. Only its text names the node.
+    pub(crate) fn loading(error: ort::Error) -> Self {
+        let node = error.message().split_once("node with name '").and_then(|(_, rest)| {
+            let (name, _) = rest.split_once('\'')?;
+            Some(name.to_owned())
+        });
+        match node {
+            Some(node) if error.code() == ErrorCode::NotImplemented => {
+                Self::NoKernel { node, reason: error.message().to_owned() }
+            }
+            _ => Self::Onnx(error),
+        }
+    }
 }

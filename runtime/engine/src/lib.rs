@@ -4,12 +4,14 @@
 //! [`trunk()`] runs the frozen blocks of a model, [`Trainer`] takes training steps and commits to
 //! state, [`Scorer`] gives log-probabilities, [`Generator`] answers.
 //! Everything that leaves this crate is an integer or a digest, but for a [`StepCase`], which other
-//! engines check. It reads no files but the library, and knows no spec, dataset or proof.
+//! engines check, and what a [`Model`] gives. It reads no files but the library, and knows no spec,
+//! dataset or proof.
 
 mod error;
 mod fixed;
 mod fused;
 mod generate;
+mod model;
 mod provider;
 mod runtime;
 mod score;
@@ -23,9 +25,11 @@ pub use dataforge_graph::onnx::{Lowering, UnknownLowering};
 pub use error::EngineError;
 pub use fixed::{choice_loss, mean, sum_over};
 pub use generate::{Ending, Generated, Generator};
+pub use model::Model;
 pub use provider::{Provider, UnknownProvider};
 pub use runtime::{KnownAnswer, Options, Runtime};
 pub use score::{Score, Scorer, Watch};
+pub use session::Optimisation;
 pub use state::{Weights, WeightsError};
 pub use train::{StepCase, StepResult, Trainer};
 pub use trunk::{Features, trunk};

@@ -19,6 +19,25 @@ use ort::value::{DynValue, Tensor};
 use prost::Message as _;
 use std::collections::BTreeMap;
 
+/// How far ONNX Runtime may rewrite a graph before it runs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Optimisation {
+    /// Not at all, as in every evaluation: the exact profile forbids re-association, and no
+    /// optimisation is worth trusting one to know that.
+    None,
+    /// Rewrites that it says keep the meaning: constant folding, removal of redundant nodes.
+    Basic,
+    /// Everything it has, layouts included.
+    All,
+}
+
+impl Optimisation {
+    /// What graphs of this lowering get.
+    fn of(lowering: Lowering) -> Self {
+        if lowering.is_exact() { Self::None } else { Self::All }
+    }
+}
+
 /// A compiled graph.
 pub(crate) struct Program {
     /// Takes the bound values and what each run feeds.
@@ -37,8 +56,19 @@ impl Program {
     ) -> Result<Self, EngineError> {
         let fixed = fixed.iter().map(|parameter| parameter.name.clone()).collect();
         let Split { prologue, body } = onnx::hoist(&onnx::lower(graph, runtime.lowering()), &fixed);
-        let body = session(runtime, &body.encode_to_vec(), true)?;
-        Ok(Self { body, prologue: prologue.map(|model| model.encode_to_vec()), bound: vec![] })
+        let optimisation = Optimisation::of(runtime.lowering().lowering);
+        let body = Self::load(runtime, &body.encode_to_vec(), optimisation)?;
+        Ok(Self { prologue: prologue.map(|model| model.encode_to_vec()), ..body })
+    }
+
+    /// Loads a model without fixed inputs.
+    pub(crate) fn load(
+        runtime: &Runtime,
+        model: &[u8],
+        optimisation: Optimisation,
+    ) -> Result<Self, EngineError> {
+        let body = session(runtime, model, true, optimisation)?;
+        Ok(Self { body, prologue: None, bound: vec![] })
     }
 
     /// Gives the fixed inputs their values, in place of earlier ones.
@@ -52,7 +82,8 @@ impl Program {
         let takes =
             |session: &Session, name: &str| session.inputs().iter().any(|i| i.name() == name);
         if let Some(model) = &self.prologue {
-            let mut prologue = session(runtime, model, false)?;
+            let optimisation = Optimisation::of(runtime.lowering().lowering);
+            let mut prologue = session(runtime, model, false, optimisation)?;
             let mut feed = Feed::default();
             for tensor in fixed.iter().filter(|tensor| takes(&prologue, &tensor.name)) {
                 feed.borrowed(&tensor.name, &tensor.value);
@@ -73,12 +104,18 @@ impl Program {
     }
 }
 
-/// Graph optimisation is off but for the fast lowering: the exact profile forbids re-association,
-/// and no optimisation is worth trusting one to know that. Without an arena, what a run allocates
-/// is given back at its end.
-fn session(runtime: &Runtime, model: &[u8], arena: bool) -> Result<Session, EngineError> {
-    let exact = runtime.lowering().lowering.is_exact();
-    let level = if exact { GraphOptimizationLevel::Disable } else { GraphOptimizationLevel::All };
+/// Without an arena, what a run allocates is given back at its end.
+fn session(
+    runtime: &Runtime,
+    model: &[u8],
+    arena: bool,
+    optimisation: Optimisation,
+) -> Result<Session, EngineError> {
+    let level = match optimisation {
+        Optimisation::None => GraphOptimizationLevel::Disable,
+        Optimisation::Basic => GraphOptimizationLevel::Level1,
+        Optimisation::All => GraphOptimizationLevel::All,
+    };
     let provider = runtime.options().provider;
     let mut builder = Session::builder(runtime.environment())?
         .with_optimization_level(level)
@@ -88,7 +125,7 @@ fn session(runtime: &Runtime, model: &[u8], arena: bool) -> Result<Session, Engi
     if runtime.lowering().lowering == Lowering::Fused {
         builder = builder.with_operators(fused::domain()?).map_err(ort::Error::from)?;
     }
-    if provider == Provider::Cuda && exact {
+    if provider == Provider::Cuda && runtime.lowering().lowering.is_exact() {
         builder = builder.with_disable_cpu_fallback().map_err(ort::Error::from)?;
     }
     let dispatch = match provider {
@@ -99,7 +136,7 @@ fn session(runtime: &Runtime, model: &[u8], arena: bool) -> Result<Session, Engi
     builder = builder
         .with_execution_providers([dispatch.error_on_failure()])
         .map_err(|error| refused(error.into()))?;
-    Ok(builder.commit_from_memory(model)?)
+    builder.commit_from_memory(model).map_err(EngineError::loading)
 }
 
 fn run(session: &mut Session, feed: Feed<'_>) -> Result<Vec<(String, DynValue)>, EngineError> {
@@ -136,6 +173,24 @@ impl<'v> Feed<'v> {
         let tensor = Tensor::from_array((shape.to_vec(), data))?;
         self.values.push((name.to_owned(), tensor.into()));
         Ok(())
+    }
+
+    /// An input in ONNX's own form; the opposite of [`Feed::tensors`].
+    pub(crate) fn tensor(&mut self, tensor: &TensorProto) -> Result<(), EngineError> {
+        let TensorProto { dims, data_type, name, raw_data, .. } = tensor;
+        let shape: Vec<usize> = dims.iter().map(|d| *d as usize).collect();
+        match *data_type {
+            data_type::FLOAT => {
+                let (elements, _) = raw_data.as_chunks::<4>();
+                self.floats(name, &shape, elements.iter().map(|b| f32::from_le_bytes(*b)).collect())
+            }
+            data_type::INT64 => {
+                let (elements, _) = raw_data.as_chunks::<8>();
+                let data = elements.iter().map(|b| i64::from_le_bytes(*b)).collect();
+                self.indices(name, &shape, data)
+            }
+            other => Err(EngineError::Bug(format!("input {name:?} has element type {other}"))),
+        }
     }
 
     pub(crate) fn borrowed(&mut self, name: &str, value: &'v DynValue) {

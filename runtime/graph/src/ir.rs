@@ -67,7 +67,7 @@ pub enum Op {
     Abs,
     /// √a, correctly rounded.
     Sqrt,
-    /// ⌊a⌋.
+    /// ⌊a⌋. The sign of a zero is not kept by every engine.
     Floor,
     /// a < b, as truth values; false when either is NaN.
     Less,

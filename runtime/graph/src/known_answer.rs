@@ -16,6 +16,9 @@ use std::collections::BTreeMap;
 /// What every exact engine answers.
 pub const DIGEST: &str = include_str!("known_answer.txt");
 
+/// The inputs that are indices; the others are f32.
+pub const INDICES: [&str; 2] = ["ids", "column"];
+
 /// Elements of the elementwise operands.
 const LANES: usize = 4096;
 /// Longest contraction: the last at which operands keep all their bits.
@@ -39,7 +42,9 @@ fn elementwise(g: &mut Graph) {
     let logits = g.input("logits", &[LANES / 64, 64], Element::F32);
     let smaller = g.less(a, b);
     let selected = g.select(smaller, a, b);
-    // Adding +0 gives both zeros one sign: engines differ in which a selection yields.
+    let floor = g.floor(a);
+    // Adding +0 gives both zeros one sign: engines differ in which a selection yields, and ONNX
+    // Runtime 1.20 takes the floor of -0 to be +0.
     let zero = g.scalar(0.0);
     let results = [
         ("add", g.add(a, b)),
@@ -50,7 +55,7 @@ fn elementwise(g: &mut Graph) {
         ("neg", g.neg(a)),
         ("abs", g.abs(a)),
         ("sqrt", g.sqrt(positive)),
-        ("floor", g.floor(a)),
+        ("floor", g.add(floor, zero)),
         ("select", g.add(selected, zero)),
         ("exp", g.exp(logits)),
         ("sigmoid", g.sigmoid(logits)),

@@ -6,6 +6,7 @@
 mod bench;
 mod ci;
 mod kernels;
+mod matrix;
 mod peers;
 mod quality;
 mod sh;
@@ -41,6 +42,12 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Run real cases under every setting that must not change a bit.
+    Matrix {
+        /// `--quick`, `--json`, `--only TEXT`, `--keep FOLDER`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -50,6 +57,7 @@ fn main() -> ExitCode {
         Command::Quality(options) => quality::run(&options),
         Command::Tidy => tidy::run(),
         Command::Kernels { check } => kernels::run(check),
+        Command::Matrix { arguments } => matrix::run(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

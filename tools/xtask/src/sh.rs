@@ -3,7 +3,7 @@
 //! Output goes straight through to the terminal; a failure names the command line that failed, so
 //! that it can be pasted and repeated.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,9 +19,15 @@ pub(crate) fn root() -> PathBuf {
 /// Runs `cargo` with these arguments and environment, using the `cargo` that runs us.
 pub(crate) fn cargo(args: &[&str], env: &[(&str, &str)]) -> anyhow::Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-    let mut command = Command::new(cargo);
+    run(&cargo, args, env)
+}
+
+/// Runs a program with these arguments and environment.
+pub(crate) fn run(program: &OsStr, args: &[&str], env: &[(&str, &str)]) -> anyhow::Result<()> {
+    let mut command = Command::new(program);
     command.args(args).envs(env.iter().copied()).current_dir(root());
-    let shown = format!("cargo {}", args.join(" "));
+    let name = Path::new(program).file_stem().unwrap_or(program).to_string_lossy();
+    let shown = format!("{name} {}", args.join(" "));
     eprintln!("$ {shown}");
     let status = command.status().with_context(|| format!("cannot start `{shown}`"))?;
     if !status.success() {

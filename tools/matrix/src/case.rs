@@ -205,7 +205,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (case, model) = case();
         case.write(folder.path(), &[("model.onnx".into(), model)]).unwrap();
-        std::fs::write(tensor_path(folder.path(), 1, 0), [0xff; 9]).unwrap();
+        std::fs::write(tensor_path(folder.path(), 0, 0), [0xff; 9]).unwrap();
         let error = Folder::open(folder.path()).unwrap().digest(add).unwrap_err();
         assert!(format!("{error:#}").contains("input_0.pb is no tensor"), "{error:#}");
     }

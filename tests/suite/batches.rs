@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
-use dataforge_matrix::{material, tensors};
 use dataforge_core::hash::EpochSeed;
 use dataforge_core::plan::{Batch, BatchShape, TokenRow};
 use dataforge_core::random::SeedStream;
@@ -17,6 +16,7 @@ use dataforge_graph::llama::Tuning;
 use dataforge_graph::onnx::lower;
 use dataforge_graph::onnx::proto::TensorProto;
 use dataforge_graph::step::scoring;
+use dataforge_matrix::{material, tensors};
 use dataforge_node::Home;
 use dataforge_node::artifacts::{ArtifactLock, Artifacts};
 use dataforge_node::specs::Specs;

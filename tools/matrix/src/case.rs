@@ -144,9 +144,9 @@ fn run(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dataforge_matrix::tensors::floats;
     use dataforge_graph::onnx::{LoweringOptions, lower};
     use dataforge_graph::{Element, Graph};
+    use dataforge_matrix::tensors::floats;
 
     fn vector(name: &str, data: [f32; 2]) -> TensorProto {
         floats(name, &[2], &data)

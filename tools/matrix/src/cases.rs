@@ -4,8 +4,6 @@
 
 use crate::case::Case;
 use anyhow::{Context as _, bail};
-use dataforge_matrix::material::{self, Material};
-use dataforge_matrix::tensors::{self, floats, indices, tensor};
 use dataforge_core::hash::EpochSeed;
 use dataforge_core::plan::{Batch, BatchShape, TokenRow};
 use dataforge_core::spec::{Method, PinnedSpec};
@@ -18,6 +16,8 @@ use dataforge_graph::onnx::{Lowering, LoweringOptions, lower};
 use dataforge_graph::optim::AdamW;
 use dataforge_graph::step::{next_name, scoring, training, trunk_block};
 use dataforge_graph::{Graph, known_answer};
+use dataforge_matrix::material::{self, Material};
+use dataforge_matrix::tensors::{self, floats, indices, tensor};
 use dataforge_node::artifacts::Artifacts;
 use dataforge_node::specs::Specs;
 use dataforge_node::world::NodeWorld;

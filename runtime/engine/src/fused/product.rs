@@ -81,10 +81,12 @@ impl Slices {
         let shift = bits.div_ceil(2);
         let low = 1 << (shift - 1);
         let high = (max >> shift) + 1;
-        let (cut, largest) = match bits {
-            ..=WHOLE_BITS => (Cut::Neither, max * max),
-            ..=SLICE_BITS => (Cut::Left, high.max(low) * max),
-            _ => (Cut::Both, (high + low) * (high + low)),
+        let (cut, largest) = if bits <= WHOLE_BITS {
+            (Cut::Neither, max * max)
+        } else if bits <= SLICE_BITS {
+            (Cut::Left, high.max(low) * max)
+        } else {
+            (Cut::Both, (high + low) * (high + low))
         };
         let terms = (i32::MAX as u64 / largest) as usize;
         Self { cut, shift, wide: bits > 21, terms_max: (terms & !1).clamp(2, CHUNK) }

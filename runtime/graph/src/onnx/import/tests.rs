@@ -494,11 +494,11 @@ proptest::proptest! {
         let sizes = ["rows", "positions", "slots"].map(|name| (name.to_owned(), 3));
         let _ = Inspection::new(&bytes, &sizes.into_iter().collect());
         // What is not refused has a way back and a lowering.
-        if let Ok(model) = Model::decode(&bytes) {
-            if let Ok(forward) = language_model(&model).forward(BATCH, 20, Scales::Tensor) {
-                let graph = forward.training(&ADAM);
-                let _ = crate::onnx::lower(&graph, crate::onnx::LoweringOptions::default());
-            }
+        if let Ok(model) = Model::decode(&bytes)
+            && let Ok(forward) = language_model(&model).forward(BATCH, 20, Scales::Tensor)
+        {
+            let graph = forward.training(&ADAM);
+            let _ = crate::onnx::lower(&graph, crate::onnx::LoweringOptions::default());
         }
     }
 }

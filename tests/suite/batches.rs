@@ -1,7 +1,8 @@
 //! A row's result is a pure function of model and row: whatever shares its batch, its bits are the
 //! same.
 //!
-//! Real rows and real weights; alone, in pairs, in eights, in batches with empty rows, and shuffled.
+//! Real rows and real weights; alone, in pairs, in eights, in batches with empty rows, and
+//! shuffled.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;

@@ -197,8 +197,8 @@ impl TokenPlan {
 }
 
 /// The prompts of `rows` in their order, with their outputs in the order of a uniform permutation:
-/// stream `purpose` under `seed`. It is no derangement: on average one row keeps its own output, and
-/// rows with equal outputs may exchange them.
+/// stream `purpose` under `seed`. It is no derangement: on average one row keeps its own output,
+/// and rows with equal outputs may exchange them.
 #[must_use]
 pub fn shuffle_outputs(rows: &[TokenRow], seed: &EpochSeed, purpose: &str) -> Vec<TokenRow> {
     let split = |row: &'_ TokenRow| {

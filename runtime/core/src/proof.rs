@@ -262,8 +262,8 @@ impl ScoreProof {
 
     /// Byte format: tag `dataforge/score-proof/v1` over the canonical encoding of, in order:
     /// version (u16), inputs, report, outcome name, step root, row root, and the outcome with its
-    /// steps and rows emptied; then, where there is a control, its step root and row root. The roots
-    /// are Merkle roots over the canonical encodings of the records.
+    /// steps and rows emptied; then, where there is a control, its step root and row root. The
+    /// roots are Merkle roots over the canonical encodings of the records.
     #[must_use]
     pub fn digest(&self) -> ProofDigest {
         let mut outline = self.outcome.clone();

@@ -40,8 +40,8 @@ pub struct Generator {
 }
 
 impl Generator {
-    /// Compiles the graph for batches of `rows` rows and at most `positions` positions: a prompt with
-    /// its answer has at most one token more.
+    /// Compiles the graph for batches of `rows` rows and at most `positions` positions: a prompt
+    /// with its answer has at most one token more.
     ///
     /// # Errors
     /// [`EngineError`] when the library refuses the graph.
@@ -75,8 +75,8 @@ impl Generator {
         self.program.bind(runtime, fixed)
     }
 
-    /// Continues each prompt. Of equally probable ids the lowest is taken. `watch` is told after each
-    /// batch how many prompts are done. A prompt that is empty or
+    /// Continues each prompt. Of equally probable ids the lowest is taken. `watch` is told after
+    /// each batch how many prompts are done. A prompt that is empty or
     /// longer than the positions gets nothing.
     ///
     /// # Errors

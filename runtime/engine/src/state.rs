@@ -91,8 +91,8 @@ impl Weights {
         parameters.iter().map(load).collect()
     }
 
-    /// The trained parameters before the first step, in canonical order. Those of an adapter's A are
-    /// uniform in ±1/√in (He et al. 2015, as adapters are commonly initialised), by the seed's
+    /// The trained parameters before the first step, in canonical order. Those of an adapter's A
+    /// are uniform in ±1/√in (He et al. 2015, as adapters are commonly initialised), by the seed's
     /// stream `adapter/` and the parameter's name; those of B are 0.
     ///
     /// # Errors

@@ -123,8 +123,8 @@ impl Trainer {
         Ok(Self { program, frozen, adam, steps, state: initial_state(trained)? })
     }
 
-    /// Takes one step. `features` are the trunk's output for every row of the plan, where there is a
-    /// trunk.
+    /// Takes one step. `features` are the trunk's output for every row of the plan, where there is
+    /// a trunk.
     ///
     /// # Errors
     /// [`EngineError`] when the library fails.

@@ -1,5 +1,5 @@
-//! The frozen blocks of a model: run once per row, block by block, so that one block's weights are in
-//! use at a time.
+//! The frozen blocks of a model: run once per row, block by block, so that one block's weights are
+//! in use at a time.
 //!
 //! A row's features are a function of the weights, the tuning, the number of positions and that row
 //! alone, so they may be kept and shared.

@@ -27,8 +27,8 @@ pub struct Answers {
     pub token_f1: Ppm,
 }
 
-/// Answers `rows`, whose prompts are given as ids, by the bound generator. `None` when the model has
-/// diverged.
+/// Answers `rows`, whose prompts are given as ids, by the bound generator. `None` when the model
+/// has diverged.
 pub(crate) fn answer(
     world: &dyn World,
     generator: &mut Generator,
@@ -90,8 +90,8 @@ mod tests {
     const SPEC: &str = include_str!("../../../eval-specs/date/1/spec.toml");
     const VOCABULARY: &[u8] = br#"{"model":{"vocab":{" ":0,"ab":1,"\n":2,"<end>":3}}}"#;
 
-    /// The answer in ids 0, 1, 2, 3 and 1 (` ab`, a line's end, a control token, `ab`) under this end
-    /// of the template.
+    /// The answer in ids 0, 1, 2, 3 and 1 (` ab`, a line's end, a control token, `ab`) under this
+    /// end of the template.
     fn answer(after_output: &[Piece]) -> String {
         let mut model = Spec::parse(SPEC).unwrap().model;
         model.after_output = after_output.to_vec();

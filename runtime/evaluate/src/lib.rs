@@ -3,8 +3,8 @@
 //! [`Evaluator::evaluate`] is the one path from a submission's bytes to a [`ScoreProof`]: split,
 //! checked by the schema kernel, tokenised, trained, scored. Each stage takes the type that only
 //! the stage before can build. [`audit::replay`] runs the same function again and names the first
-//! thing that differs. [`estimate()`] is a miner's quick look in plain f32, without a proof. The world (files, clock, progress, cancellation) comes in through one trait,
-//! [`World`].
+//! thing that differs. [`estimate()`] is a miner's quick look in plain f32, without a proof. The
+//! world (files, clock, progress, cancellation) comes in through one trait, [`World`].
 //!
 //! [`ScoreProof`]: dataforge_core::proof::ScoreProof
 #![forbid(unsafe_code)]

@@ -83,8 +83,8 @@ pub trait World {
     /// How the engine runs.
     fn engine_options(&self) -> Options;
 
-    /// What [`World::keep`] was last given under this key, if it is still there. The pipeline checks
-    /// that the bytes are whole.
+    /// What [`World::keep`] was last given under this key, if it is still there. The pipeline
+    /// checks that the bytes are whole.
     fn recall(&self, key: &FileDigest) -> Option<Vec<u8>>;
 
     /// Keeps bytes for later evaluations, if it can: they save time, nothing depends on them.

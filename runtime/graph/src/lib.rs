@@ -1,9 +1,10 @@
 //! Tensor graphs whose results do not depend on the order in which an engine adds numbers.
 //!
-//! The one path: a model family builds a [`Graph`] ([`llama`], [`bert`]), [`grad`] differentiates it,
-//! [`step`] adds loss and optimiser, and [`onnx`] lowers the result to ONNX, after [`composite`]
-//! has replaced composed functions by primitive operators. [`interp`] is a second, independent
-//! engine that defines what every operator means. Nothing here does I/O or names an engine.
+//! The one path: a model family builds a [`Graph`] ([`llama`], [`bert`]), [`grad`] differentiates
+//! it, [`step`] adds loss and optimiser, and [`onnx`] lowers the result to ONNX, after
+//! [`composite`] has replaced composed functions by primitive operators. [`interp`] is a second,
+//! independent engine that defines what every operator means. Nothing here does I/O or names an
+//! engine.
 #![forbid(unsafe_code)]
 
 pub mod activation;

@@ -1,8 +1,8 @@
 //! The llama family: RMSNorm, interleaved rotary positions, grouped-query attention, SwiGLU.
 //!
 //! Builds the forward pass over a [`Graph`], whole or in two parts: the *trunk*, the frozen blocks
-//! whose output depends on the pinned weights and a row alone, and the blocks that [`Tuning`] trains.
-//! Weights multiply from the right (`x · W`, W `[in,
+//! whose output depends on the pinned weights and a row alone, and the blocks that [`Tuning`]
+//! trains. Weights multiply from the right (`x · W`, W `[in,
 //! out]`). Masked positions are pushed down by a constant added to the scores rather than selected
 //! away, so that a NaN reaches the loss wherever it arises. References: Touvron et al. 2023
 //! (llama), Su et al. 2021 (rotary, equation 34), Ainslie et al. 2023 (grouped queries), Shazeer
@@ -221,7 +221,8 @@ pub fn forward(
     model.logits(x)
 }
 
-/// One block without adapters: `[rows · positions, width]` to the same, with the weights of block 0.
+/// One block without adapters: `[rows · positions, width]` to the same, with the weights of block
+/// 0.
 pub fn block(
     g: &mut Graph,
     tuning: &Tuning,

@@ -1,7 +1,7 @@
 //! Which vector instructions this processor has, and running a kernel compiled for them.
 //!
-//! Every kernel gives the same bits at every level; the level is a speed. [`for_each_level`] has the
-//! compiler vectorise one and the same source for each.
+//! Every kernel gives the same bits at every level; the level is a speed. [`for_each_level`] has
+//! the compiler vectorise one and the same source for each.
 
 use std::sync::OnceLock;
 
@@ -52,8 +52,8 @@ impl Level {
     }
 }
 
-/// Defines a function, compiled once for each level, that calls `$body`; the first argument chooses.
-/// What is to be vectorised must be inlined into the body: `#[inline(always)]`.
+/// Defines a function, compiled once for each level, that calls `$body`; the first argument
+/// chooses. What is to be vectorised must be inlined into the body: `#[inline(always)]`.
 macro_rules! for_each_level {
     (
         $(#[$attribute:meta])*

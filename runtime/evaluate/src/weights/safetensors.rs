@@ -130,7 +130,10 @@ mod tests {
         refused(&good[..good.len() - 1], "not a safetensors file");
         refused(&[&good[..], &[0]].concat(), "not a safetensors file");
         refused(&[&3u64.to_le_bytes()[..], b"{{}"].concat(), "not a safetensors file");
-        let header = r#"{"embedding":{"dtype":"F32","shape":[18446744073709551615,4],"data_offsets":[0,4]}}"#;
+        let header = concat!(
+            r#"{"embedding":{"dtype":"F32","shape":[18446744073709551615,4],"#,
+            r#""data_offsets":[0,4]}}"#
+        );
         let huge = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[0; 4]].concat();
         refused(&huge, "not a safetensors file");
     }

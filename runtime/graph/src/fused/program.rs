@@ -5,8 +5,8 @@
 //! f32, a truth value (all ones or all zeros), or an index as an `i32`. Loads read an operand
 //! through a [`View`]; stores write results lane by lane.
 
-/// Where lane numbers lead in an operand: lane = Σ digitᵢ · Πⱼ₍ⱼ>ᵢ₎ extentⱼ goes to offset Σ digitᵢ ·
-/// strideᵢ.
+/// Where lane numbers lead in an operand: lane = Σ digitᵢ · Πⱼ₍ⱼ>ᵢ₎ extentⱼ goes to offset Σ digitᵢ
+/// · strideᵢ.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct View {
     /// Extent and stride of each digit, outermost first.
@@ -220,7 +220,7 @@ impl Program {
 }
 
 impl View {
-    /// The largest offset, or nothing where it is past [`LANES_MAX`].
+    /// The largest offset, or nothing where it is past `LANES_MAX`.
     #[must_use]
     pub fn last_offset(&self) -> Option<usize> {
         let last = self.digits.iter().try_fold(0usize, |sum, (extent, stride)| {

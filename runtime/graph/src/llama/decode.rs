@@ -8,9 +8,9 @@
 //!
 //! Semantics: scales are per slice, and a column of the values is a slice over positions. Since
 //! later positions are 0, its scale depends on the prefix alone, and so does every bit of the
-//! result: a key or value is what it was when its token was the last, whatever follows, and whatever
-//! shares its batch. Scoring takes the whole row at once and so has other scales; its logits agree
-//! with these to rounding, not to the bit.
+//! result: a key or value is what it was when its token was the last, whatever follows, and
+//! whatever shares its batch. Scoring takes the whole row at once and so has other scales; its
+//! logits agree with these to rounding, not to the bit.
 
 use super::{Model, Rotary, Sizes, Tuning, causal_mask, parameters, part};
 use crate::composite;

@@ -346,8 +346,8 @@ impl Model {
 }
 
 /// Takes out every matrix that is an earlier one transposed, element for element, and names that
-/// one. Exporters fold the transposition of a tied head into a copy of the embedding; trained apart,
-/// the two would be another model. Matrices of one repeated element are left alone.
+/// one. Exporters fold the transposition of a tied head into a copy of the embedding; trained
+/// apart, the two would be another model. Matrices of one repeated element are left alone.
 fn untie(parameters: &mut Vec<(Parameter, Vec<f32>)>) -> BTreeMap<String, String> {
     let mut tied = BTreeMap::new();
     let mut by_shape: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();

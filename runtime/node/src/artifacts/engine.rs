@@ -1,4 +1,5 @@
-//! ONNX Runtime's library for each provider: one file, or several that look for one another by name.
+//! ONNX Runtime's library for each provider: one file, or several that look for one another by
+//! name.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,7 +25,8 @@ impl Artifacts {
         }
     }
 
-    /// The engine's library for `provider`, verified in this call with all its parts. Never fetches.
+    /// The engine's library for `provider`, verified in this call with all its parts. Never
+    /// fetches.
     ///
     /// # Errors
     /// As [`Artifacts::path`], or a file error.

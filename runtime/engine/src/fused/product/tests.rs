@@ -1,3 +1,5 @@
+//! Products against sums of integers, at every operand width, shape and SIMD level.
+
 use super::*;
 use dataforge_graph::exact::snap_factor;
 

@@ -1,3 +1,5 @@
+//! Fused graphs in ONNX Runtime against the interpreter and the stock lowering, bit for bit.
+
 use super::*;
 use dataforge_graph::interp::{Arithmetic, Tensor, run as interpret};
 use dataforge_graph::known_answer;

@@ -450,7 +450,8 @@ proptest::proptest! {
         edits in proptest::collection::vec(
             (proptest::prelude::any::<usize>(), proptest::prelude::any::<u8>()), 1..6),
     ) {
-        mutated(["operators", "llama", "decoder-dynamo-23", "decoder-torchscript-17"][which], &edits);
+        let fixtures = ["operators", "llama", "decoder-dynamo-23", "decoder-torchscript-17"];
+        mutated(fixtures[which], &edits);
     }
 
     /// One field of one node, operand or attribute changed: deeper than bytes reach.
@@ -477,7 +478,8 @@ proptest::proptest! {
                 4 => for a in &mut node.attribute {
                     a.i = a.i.map(|_| i64::from(integer));
                     if let Some(first) = a.ints.first_mut() { *first = i64::from(integer) }
-                    if let Some(byte) = a.t.iter_mut().flat_map(|t| &mut t.raw_data).nth(other % 16) {
+                    let mut bytes = a.t.iter_mut().flat_map(|t| &mut t.raw_data);
+                    if let Some(byte) = bytes.nth(other % 16) {
                         *byte = integer as u8;
                     }
                 },

@@ -45,7 +45,10 @@ mod tests {
 
     #[test]
     fn only_padding_and_truncation_change() {
-        let rest = r#""added_tokens":[{"id": 0}],"normalizer":null,"pre_tokenizer":{},"post_processor":1,"decoder":2,"model":{"vocab":{"b":0,"a":1}}}"#;
+        let rest = concat!(
+            r#""added_tokens":[{"id": 0}],"normalizer":null,"pre_tokenizer":{},"#,
+            r#""post_processor":1,"decoder":2,"model":{"vocab":{"b":0,"a":1}}}"#
+        );
         let source = format!(
             r#"{{"version":"1.0","truncation":{{"max_length":128}},"padding":{{"pad_id":0}},{rest}"#
         );

@@ -3,14 +3,13 @@
 
 use crate::prepare::{Prepared, Unavailable};
 use crate::workload::Workload;
-use anyhow::{Context as _, ensure};
-use dataforge_core::benchmark::BenchmarkRow;
-use dataforge_core::dataset::{RawSubmission, Row};
+use anyhow::Context as _;
 use dataforge_core::hash::EpochSeed;
-use dataforge_core::plan::{TokenPlan, TokenRow};
-use dataforge_core::spec::{PinnedSpec, Spec};
-use dataforge_evaluate::{Inspector, Options, World, reference_weights};
-use dataforge_node::artifacts::{Artifacts, Silent};
+use dataforge_core::plan::TokenPlan;
+use dataforge_core::spec::PinnedSpec;
+use dataforge_evaluate::Options;
+use dataforge_matrix::material::{self, Material};
+use dataforge_node::artifacts::Artifacts;
 use dataforge_node::benchmarks::{PublicSet, SPLIT_SEED};
 use dataforge_node::demo_data::{DemoPlan, DemoSets};
 use dataforge_node::fs::read_bounded;
@@ -70,7 +69,7 @@ pub(crate) fn icd_chapter(
     spec.training.positions = count(48)?;
     spec.training.output_tokens = count(8)?;
     let pinned = PinnedSpec::new(spec, pinned.lock().clone())?;
-    fetch(artifacts, pinned.spec(), SET)?;
+    material::fetch_with(artifacts, pinned.spec(), SET)?;
     let mut rows = icd_chapter_rows(&read_bounded(&artifacts.path(SET)?, SET_BYTES_MAX)?)?;
     rows.retain(|row| row.input.is_ascii() && row.input.len() <= INPUT_BYTES_MAX);
     let sets = DemoSets::build(&rows, &SPLIT_SEED, &DemoPlan::default())?;
@@ -85,16 +84,9 @@ fn of_spec(
     rows_max: usize,
 ) -> anyhow::Result<Prepared> {
     let pinned = specs.load(reference)?;
-    let set = PublicSet::of(pinned.spec())?;
-    fetch(artifacts, pinned.spec(), set.artifact)?;
-    let sets = set.build(pinned.spec(), artifacts)?;
+    material::fetch(artifacts, &pinned)?;
+    let sets = PublicSet::of(pinned.spec())?.build(pinned.spec(), artifacts)?;
     of_sets(specs, artifacts, reference, &pinned, &sets, seed, rows_max)
-}
-
-fn fetch(artifacts: &Artifacts, spec: &Spec, set: &str) -> anyhow::Result<()> {
-    let model = &spec.model;
-    artifacts.fetch(&["onnxruntime", &model.weights, &model.tokenizer, set], &Silent)?;
-    Ok(())
 }
 
 fn of_sets(
@@ -109,10 +101,8 @@ fn of_sets(
     let stop = AtomicBool::new(false);
     let options = Options::default();
     let world = NodeWorld::new(specs, reference, artifacts, options, &stop, Box::new(|_| ()));
-    let inspector = Inspector::load(&world, pinned)?;
-    let honest = sets.submissions.iter().find(|set| set.name == "honest");
-    let honest = honest.context("the demonstration has no honest submission: this is our bug")?;
-    let mut rows = tokenise(&world, &inspector, &honest.rows)?;
+    let material = Material::of_sets(&world, pinned, sets, "honest", seed)?;
+    let mut rows = material.plan.rows().to_vec();
     rows.truncate(rows_max);
     let spec = pinned.spec();
     let recipe = spec.training;
@@ -123,30 +113,9 @@ fn of_sets(
         training: recipe,
         operand_bits: spec.numerics.operand_bits,
         plan: TokenPlan::new(rows, recipe.batch_shape(), recipe.epochs, seed),
-        candidates: tokenise(&world, &inspector, &candidate_rows(&sets.benchmark))?,
-        answers: sets.benchmark.iter().map(|row| row.answer).collect(),
+        candidates: material.candidates,
+        answers: material.answers,
         tensors: vec![],
     };
-    Ok(Prepared { workload, weights: reference_weights(&world, pinned)? })
-}
-
-/// Each candidate as if it were a submission's row: it is tokenised in the same way.
-fn candidate_rows(benchmark: &[BenchmarkRow]) -> Vec<Row> {
-    let row = |input: &str, output: &str| Row { input: input.into(), output: output.into() };
-    let rows = benchmark.iter().flat_map(|question| {
-        question.candidates.iter().map(|candidate| row(&question.input, candidate))
-    });
-    rows.collect()
-}
-
-fn tokenise(
-    world: &dyn World,
-    inspector: &Inspector,
-    rows: &[Row],
-) -> anyhow::Result<Vec<TokenRow>> {
-    let lines = rows.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?.join("\n");
-    let inspection = inspector.inspect(world, &RawSubmission::split(lines.as_bytes())?)?;
-    let faults = &inspection.report.faults;
-    ensure!(inspection.accepted.is_some(), "the spec does not accept these rows: {faults:?}");
-    Ok(inspection.accepted.map(|accepted| accepted.tokens().to_vec()).unwrap_or_default())
+    Ok(Prepared { workload, weights: material.weights })
 }

@@ -5,11 +5,12 @@ use dataforge_core::benchmark::BenchmarkRow;
 use dataforge_core::dataset::{RawSubmission, Row};
 use dataforge_core::hash::EpochSeed;
 use dataforge_core::plan::{TokenPlan, TokenRow};
-use dataforge_core::spec::PinnedSpec;
+use dataforge_core::spec::{PinnedSpec, Spec};
 use dataforge_engine::Weights;
 use dataforge_evaluate::{Inspector, World, reference_weights};
 use dataforge_node::artifacts::{Artifacts, Silent};
 use dataforge_node::benchmarks::PublicSet;
+use dataforge_node::demo_data::DemoSets;
 
 /// Everything that a run of training and its scoring start from.
 pub struct Material {
@@ -37,6 +38,20 @@ impl Material {
         seed: &EpochSeed,
     ) -> anyhow::Result<Self> {
         let sets = PublicSet::of(spec.spec())?.build(spec.spec(), artifacts)?;
+        Self::of_sets(world, spec, &sets, dataset, seed)
+    }
+
+    /// As [`Material::load`], from a demonstration that was built already.
+    ///
+    /// # Errors
+    /// When an artifact is missing, or the spec does not accept the rows.
+    pub fn of_sets(
+        world: &dyn World,
+        spec: &PinnedSpec,
+        sets: &DemoSets,
+        dataset: &str,
+        seed: &EpochSeed,
+    ) -> anyhow::Result<Self> {
         let submission = sets.submissions.iter().find(|set| set.name == dataset);
         let submission = submission.with_context(|| {
             let names: Vec<_> = sets.submissions.iter().map(|set| set.name).collect();
@@ -59,8 +74,15 @@ impl Material {
 /// # Errors
 /// When the spec has no public set, or an artifact cannot be had.
 pub fn fetch(artifacts: &Artifacts, spec: &PinnedSpec) -> anyhow::Result<()> {
-    let model = &spec.spec().model;
-    let set = PublicSet::of(spec.spec())?.artifact;
+    fetch_with(artifacts, spec.spec(), PublicSet::of(spec.spec())?.artifact)
+}
+
+/// As [`fetch`], with the artifact of another public set than the spec's.
+///
+/// # Errors
+/// When an artifact cannot be had.
+pub fn fetch_with(artifacts: &Artifacts, spec: &Spec, set: &str) -> anyhow::Result<()> {
+    let model = &spec.model;
     artifacts.fetch(&["onnxruntime", &model.weights, &model.tokenizer, set], &Silent)?;
     Ok(())
 }

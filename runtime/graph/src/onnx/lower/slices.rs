@@ -112,7 +112,7 @@ impl Emitter<'_> {
             .then(|| self.constant(data_type::UINT8, &[], vec![1 << (left_bits - 1)]));
         let mut sum: Option<(u32, String)> = None;
         for (shift, a, b) in pairs {
-            let part = |what: &str| format!("{result}.{what}{shift}");
+            let part = |what: &str| format!("{result}.{what}_{shift}");
             let [product, wide, raised, next] = ["product", "wide", "raised", "sum"].map(part);
             let inputs: Vec<&str> =
                 [a.as_str(), b.as_str()].into_iter().chain(zero_point.as_deref()).collect();

@@ -2,12 +2,13 @@
 
 use crate::error::EvaluateError;
 use crate::inspect::Inspector;
-use dataforge_core::benchmark::Benchmark;
+use dataforge_core::benchmark::{Benchmark, BenchmarkRow};
 use dataforge_core::plan::TokenRow;
 use dataforge_core::proof::{Metrics, RowResult};
 use dataforge_core::spec::{Measure, ScoreRule};
 use dataforge_core::units::{MicroNats, Ppm};
 use dataforge_engine::{choice_loss, mean, sum_over};
+use std::iter::repeat_n;
 
 /// Every candidate of every hidden row, tokenised: row by row, candidate by candidate.
 pub(crate) struct Questions {
@@ -28,20 +29,8 @@ pub(crate) struct Measured {
 impl Questions {
     pub(crate) fn new(inspector: &Inspector, benchmark: &Benchmark) -> Result<Self, EvaluateError> {
         let rows = benchmark.rows();
-        let pairs: Vec<(&str, &str)> = rows
-            .iter()
-            .flat_map(|row| {
-                row.candidates.iter().map(|candidate| (row.input.as_str(), candidate.as_str()))
-            })
-            .collect();
         let per_row = rows.first().map_or(1, |row| row.candidates.len());
-        let tokenised = inspector.tokenise(&pairs, &mut 0)?;
-        let tokenised = tokenised.map_err(|reason| EvaluateError::Question { row: 0, reason })?;
-        let mut candidates = Vec::with_capacity(tokenised.len());
-        for (at, tokens) in tokenised.into_iter().enumerate() {
-            let row = at / per_row + 1;
-            candidates.push(tokens.map_err(|reason| EvaluateError::Question { row, reason })?);
-        }
+        let candidates = tokenise_candidates(inspector, rows)?;
         Ok(Self { candidates, answers: rows.iter().map(|row| row.answer).collect(), per_row })
     }
 
@@ -108,6 +97,29 @@ impl Questions {
         let lift = MicroNats(reference.0 - loss(trained).0);
         if learned { lift } else { lift.min(MicroNats(0)) }
     }
+}
+
+/// Every candidate of benchmark rows as a row of its own: row by row, candidate by candidate.
+///
+/// # Errors
+/// [`EvaluateError::Question`] naming the row whose text does not fit the spec, and what the
+/// tokenizer's kernel gives.
+pub fn tokenise_candidates(
+    inspector: &Inspector,
+    rows: &[BenchmarkRow],
+) -> Result<Vec<TokenRow>, EvaluateError> {
+    let owner = |(at, row): (usize, &BenchmarkRow)| repeat_n(at, row.candidates.len());
+    let owners: Vec<usize> = (1..).zip(rows).flat_map(owner).collect();
+    let pairs: Vec<(&str, &str)> = rows
+        .iter()
+        .flat_map(|row| row.candidates.iter().map(|text| (row.input.as_str(), text.as_str())))
+        .collect();
+    let tokenised = inspector.tokenise(&pairs, &mut 0)?;
+    let tokenised = tokenised.map_err(|reason| EvaluateError::Question { row: 0, reason })?;
+    let named = tokenised.into_iter().zip(owners);
+    named
+        .map(|(tokens, row)| tokens.map_err(|reason| EvaluateError::Question { row, reason }))
+        .collect()
 }
 
 /// Whether the answer is more probable than every other candidate.

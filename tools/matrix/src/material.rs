@@ -1,13 +1,12 @@
 //! A demonstration's spec, weights, token plan and hidden rows, from the pinned artifacts.
 
 use anyhow::{Context as _, ensure};
-use dataforge_core::benchmark::BenchmarkRow;
 use dataforge_core::dataset::{RawSubmission, Row};
 use dataforge_core::hash::EpochSeed;
 use dataforge_core::plan::{TokenPlan, TokenRow};
 use dataforge_core::spec::{PinnedSpec, Spec};
 use dataforge_engine::Weights;
-use dataforge_evaluate::{Inspector, World, reference_weights};
+use dataforge_evaluate::{Inspector, World, reference_weights, tokenise_candidates};
 use dataforge_node::artifacts::{Artifacts, Silent};
 use dataforge_node::benchmarks::PublicSet;
 use dataforge_node::demo_data::DemoSets;
@@ -63,7 +62,7 @@ impl Material {
         Ok(Self {
             weights: reference_weights(world, spec)?,
             plan: TokenPlan::new(tokens, recipe.batch_shape(), recipe.epochs, seed),
-            candidates: tokenise(world, &inspector, &candidate_rows(&sets.benchmark))?,
+            candidates: tokenise_candidates(&inspector, &sets.benchmark)?,
             answers: sets.benchmark.iter().map(|row| row.answer).collect(),
         })
     }
@@ -85,15 +84,6 @@ pub fn fetch_with(artifacts: &Artifacts, spec: &Spec, set: &str) -> anyhow::Resu
     let model = &spec.model;
     artifacts.fetch(&["onnxruntime", &model.weights, &model.tokenizer, set], &Silent)?;
     Ok(())
-}
-
-/// Each candidate as if it were a submission's row: it is tokenised in the same way.
-fn candidate_rows(benchmark: &[BenchmarkRow]) -> Vec<Row> {
-    let row = |input: &str, output: &str| Row { input: input.into(), output: output.into() };
-    let rows = benchmark.iter().flat_map(|question| {
-        question.candidates.iter().map(|candidate| row(&question.input, candidate))
-    });
-    rows.collect()
 }
 
 fn tokenise(

@@ -30,6 +30,8 @@ pub(crate) enum Input<'x> {
     Floats(&'x [f32]),
     /// Indices; beyond an `i32` they saturate, for no table is as large.
     Indices(&'x [i64]),
+    /// An operand packed for a product; no program reads it.
+    Packed(&'x [i32]),
 }
 
 impl Input<'_> {
@@ -37,6 +39,7 @@ impl Input<'_> {
         match self {
             Self::Floats(data) => data.len(),
             Self::Indices(data) => data.len(),
+            Self::Packed(data) => data.len(),
         }
     }
 
@@ -45,6 +48,7 @@ impl Input<'_> {
         match self {
             Self::Floats(data) => data.first().map_or(0, |x| x.to_bits()),
             Self::Indices(data) => data.first().map_or(0, |i| index(*i)),
+            Self::Packed(_) => 0,
         }
     }
 }
@@ -63,7 +67,8 @@ pub(crate) fn misfit(
     let input = |i: u16| inputs.get(usize::from(i)).map(Input::len);
     let fits = |instruction: &Instruction| match instruction {
         Instruction::Load { input: i, view, .. } => {
-            input(*i).zip(view.last_offset()).is_some_and(|(len, last)| last < len)
+            let packed = matches!(inputs.get(usize::from(*i)), Some(Input::Packed(_)));
+            !packed && input(*i).zip(view.last_offset()).is_some_and(|(len, last)| last < len)
         }
         Instruction::Store { output, .. } => usize::from(*output) < outputs.len(),
         _ => true,
@@ -165,6 +170,8 @@ impl Machine<'_> {
                         match self.inputs[usize::from(*input)] {
                             Input::Floats(x) => load(view, x, first, to, |x| x.to_bits()),
                             Input::Indices(x) => load(view, x, first, to, index),
+                            // Refused by `misfit`.
+                            Input::Packed(_) => {}
                         }
                     }
                     Instruction::Unary { op, to, a } => {

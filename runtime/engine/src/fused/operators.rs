@@ -34,7 +34,10 @@ impl Operator for Fused {
     }
 
     fn outputs(&self) -> impl IntoIterator<Item = OperatorOutput> {
-        [OperatorOutput::variadic(1).homogenous(TensorElementType::Float32)]
+        [match self.kind {
+            Kind::Pack => OperatorOutput::required(TensorElementType::Int32),
+            _ => OperatorOutput::variadic(1).homogenous(TensorElementType::Float32),
+        }]
     }
 
     fn create_kernel<'attr>(&self, info: &KernelContext<'attr>) -> ort::Result<FusedKernel> {
@@ -59,14 +62,6 @@ impl Kernel for FusedKernel {
             .map(|i| context.input(i)?.ok_or_else(|| error("an input is missing")))
             .collect::<ort::Result<Vec<_>>>()?;
         let inputs = values.iter().map(input).collect::<ort::Result<Vec<_>>>()?;
-        let shapes = self.shapes.iter().enumerate();
-        let mut results = shapes
-            .map(|(i, shape)| output(context, i, shape.clone()))
-            .collect::<ort::Result<Vec<_>>>()?;
-        let outputs = results
-            .iter_mut()
-            .map(|value| Ok(value.try_extract_tensor_mut::<f32>()?.1))
-            .collect::<ort::Result<Vec<_>>>()?;
         let failed = RefCell::new(None);
         let parallel = |tasks: usize, task: &(dyn Fn(usize) + Sync)| {
             if tasks <= 1 {
@@ -75,6 +70,20 @@ impl Kernel for FusedKernel {
                 failed.replace(Some(e));
             }
         };
+        if let Some(length) = self.work.packs() {
+            let mut packed = output(context, 0, vec![length as i64])?;
+            let packed = packed.try_extract_tensor_mut::<i32>()?.1;
+            self.work.pack(self.level, &inputs, packed, &parallel).map_err(error)?;
+            return failed.into_inner().map_or(Ok(()), Err);
+        }
+        let shapes = self.shapes.iter().enumerate();
+        let mut results = shapes
+            .map(|(i, shape)| output(context, i, shape.clone()))
+            .collect::<ort::Result<Vec<_>>>()?;
+        let outputs = results
+            .iter_mut()
+            .map(|value| Ok(value.try_extract_tensor_mut::<f32>()?.1))
+            .collect::<ort::Result<Vec<_>>>()?;
         let maxima = self.work.run(self.level, &inputs, outputs, &parallel).map_err(error)?;
         if let Some(e) = failed.into_inner() {
             return Err(e);
@@ -94,6 +103,9 @@ fn error(reason: impl ToString) -> ort::Error {
 fn input<'v>(value: &'v ValueRef<'_>) -> ort::Result<Input<'v>> {
     if let Ok((_, data)) = value.try_extract_tensor::<f32>() {
         return Ok(Input::Floats(data));
+    }
+    if let Ok((_, data)) = value.try_extract_tensor::<i32>() {
+        return Ok(Input::Packed(data));
     }
     Ok(Input::Indices(value.try_extract_tensor::<i64>()?.1))
 }

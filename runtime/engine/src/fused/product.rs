@@ -6,6 +6,10 @@
 //! of four (Karatsuba & Ofman 1962): h·h′, l·l′ and (h + l)(h′ + l′). Sums of products of slices
 //! are exact in `i32` over as many terms as [`Slices::terms_max`] allows, and exact in `f64`
 //! beyond; the one rounding is that of the result to f32.
+//!
+//! Operands whose terms lie apart are packed as panels of [`COLUMNS`] lines: their slices, each
+//! `[pair][COLUMNS]`, and the bits of the lines' units as f32. The right operand of a product
+//! without pages comes packed already ([`Pack`]), so that one that stays the same is packed once.
 
 use super::level::{Level, for_each_level};
 use super::scale::{Scale, integer, integer_max, magnitude_bits, max_magnitude_bits, power};
@@ -20,6 +24,9 @@ pub(crate) type Parallel<'p> = &'p dyn Fn(usize, &(dyn Fn(usize) + Sync));
 
 /// Rows of the result that one task computes: tiles that share a panel while it is near.
 const STRIP: usize = 64;
+
+/// Panels that one task packs.
+const TASK_PANELS: usize = 4;
 
 /// Terms that share a pass over the result, at most: what of two panels fits the nearest cache.
 const CHUNK: usize = 256;
@@ -50,6 +57,17 @@ pub(crate) enum Maxima {
     Tensor(f32),
     /// A scale for each row of a left operand, each column of a right one.
     Slice,
+}
+
+/// A right operand `[k, n]` to be packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pack {
+    pub(crate) k: usize,
+    pub(crate) n: usize,
+    /// Whether it is stored transposed.
+    pub(crate) tb: bool,
+    /// Bits that it keeps.
+    pub(crate) bits: u32,
 }
 
 /// How integers are cut.
@@ -175,35 +193,6 @@ impl Scales {
     }
 }
 
-/// The slices of an operand's integers, in pairs of terms.
-#[derive(Default)]
-struct Packed {
-    data: Vec<i32>,
-    /// Length of one slice.
-    slice: usize,
-}
-
-impl Packed {
-    /// Room for N slices of this length.
-    #[inline(always)]
-    fn reset<const N: usize>(&mut self, slice: usize) -> [&mut [i32]; N] {
-        let mut rest = self.room(slice, N);
-        std::array::from_fn(|_| rest.split_off_mut(..slice).unwrap_or_default())
-    }
-
-    fn room(&mut self, slice: usize, count: usize) -> &mut [i32] {
-        self.slice = slice;
-        if self.data.len() < slice * count {
-            self.data.resize(slice * count, 0);
-        }
-        &mut self.data
-    }
-
-    fn slice(&self, index: usize) -> &[i32] {
-        &self.data[index * self.slice..][..self.slice]
-    }
-}
-
 #[inline(always)]
 fn pair(low: i32, high: i32) -> i32 {
     (low & 0xffff) | (high << 16)
@@ -233,35 +222,62 @@ struct Packing {
 }
 
 impl Packing {
-    /// Packs `lines` for whoever reads whole tiles.
+    /// Length of a panel.
+    fn panel(self, k: usize) -> usize {
+        (self.count * k.div_ceil(2) + 1) * COLUMNS
+    }
+
+    /// Packs `lines` whose terms lie side by side: `[slice][line][pair]`, with room for whole
+    /// tiles.
     #[inline(always)]
-    fn pack(self, x: Operand<'_>, lines: Range<usize>, scales: &Scales, out: &mut Packed) {
+    fn lines(self, x: Operand<'_>, lines: Range<usize>, scales: &Scales, out: &mut Vec<i32>) {
         let shift = self.shift;
-        match (x.by_line, self.count, self.wide) {
-            (true, 1, _) => pack_lines::<1, false>(x, lines, scales, shift, out),
-            (true, 2, _) => pack_lines::<2, false>(x, lines, scales, shift, out),
-            (true, _, false) => pack_lines::<3, false>(x, lines, scales, shift, out),
-            (true, _, true) => pack_lines::<3, true>(x, lines, scales, shift, out),
-            (false, 1, _) => pack_panels::<1, false>(x, lines, scales, shift, out),
-            (false, 2, _) => pack_panels::<2, false>(x, lines, scales, shift, out),
-            (false, _, false) => pack_panels::<3, false>(x, lines, scales, shift, out),
-            (false, _, true) => pack_panels::<3, true>(x, lines, scales, shift, out),
+        match (self.count, self.wide) {
+            (1, _) => pack_lines::<1, false>(x, lines, scales, shift, out),
+            (2, _) => pack_lines::<2, false>(x, lines, scales, shift, out),
+            (_, false) => pack_lines::<3, false>(x, lines, scales, shift, out),
+            (_, true) => pack_lines::<3, true>(x, lines, scales, shift, out),
+        }
+    }
+
+    /// Packs `lines` whose terms lie apart, as panels.
+    #[inline(always)]
+    fn panels(self, x: Operand<'_>, lines: Range<usize>, scales: &Scales, out: &mut [i32]) {
+        let shift = self.shift;
+        match (self.count, self.wide) {
+            (1, _) => pack_panels::<1, false>(x, lines, scales, shift, out),
+            (2, _) => pack_panels::<2, false>(x, lines, scales, shift, out),
+            (_, false) => pack_panels::<3, false>(x, lines, scales, shift, out),
+            (_, true) => pack_panels::<3, true>(x, lines, scales, shift, out),
         }
     }
 }
 
-/// Packs lines whose terms lie side by side: `[line][pair]`.
+/// Room for `size` integers, whatever they were.
+fn room(data: &mut Vec<i32>, size: usize) -> &mut [i32] {
+    if data.len() < size {
+        data.resize(size, 0);
+    }
+    &mut data[..size]
+}
+
+/// The first N parts of `data`, each of `size`.
+#[inline(always)]
+fn parts<const N: usize>(mut data: &mut [i32], size: usize) -> [&mut [i32]; N] {
+    std::array::from_fn(|_| data.split_off_mut(..size).unwrap_or_default())
+}
+
 #[inline(always)]
 fn pack_lines<const N: usize, const WIDE: bool>(
     x: Operand<'_>,
     lines: Range<usize>,
     scales: &Scales,
     shift: u32,
-    out: &mut Packed,
+    out: &mut Vec<i32>,
 ) {
     let pairs = x.k.div_ceil(2);
-    let used = lines.len() * pairs;
-    let mut slices = out.reset::<N>(lines.len().next_multiple_of(ROWS) * pairs);
+    let (used, size) = (lines.len() * pairs, lines.len().next_multiple_of(ROWS) * pairs);
+    let mut slices = parts::<N>(room(out, N * size), size);
     slices.iter_mut().for_each(|slice| slice[used..].fill(0));
     for (row, line) in lines.enumerate() {
         let (c, up0, up1) = (scales.c[row], scales.up0[row], scales.up1[row]);
@@ -283,22 +299,22 @@ fn pack_lines<const N: usize, const WIDE: bool>(
     }
 }
 
-/// Packs lines whose terms lie apart, as panels: `[panel][pair][COLUMNS]`.
 #[inline(always)]
 fn pack_panels<const N: usize, const WIDE: bool>(
     x: Operand<'_>,
     lines: Range<usize>,
     scales: &Scales,
     shift: u32,
-    out: &mut Packed,
+    out: &mut [i32],
 ) {
     const ZEROS: [f32; COLUMNS] = [0.0; COLUMNS];
     let pairs = x.k.div_ceil(2);
-    let mut slices = out.reset::<N>(lines.len().div_ceil(COLUMNS) * pairs * COLUMNS);
-    for (panel, first) in lines.clone().step_by(COLUMNS).enumerate() {
+    let panels = out.chunks_exact_mut((N * pairs + 1) * COLUMNS);
+    for ((panel, first), out) in lines.clone().step_by(COLUMNS).enumerate().zip(panels) {
         let width = COLUMNS.min(lines.end - first);
         let [c, up0, up1]: [&[f32; COLUMNS]; 3] = [&scales.c, &scales.up0, &scales.up1]
             .map(|part| part[panel * COLUMNS..].first_chunk().unwrap_or(&ZEROS));
+        let mut slices = parts::<N>(out, pairs * COLUMNS);
         for p in 0..pairs {
             let mut terms = [ZEROS; 2];
             for (term, line) in terms.iter_mut().zip(2 * p..x.k) {
@@ -310,8 +326,7 @@ fn pack_panels<const N: usize, const WIDE: bool>(
                 }
             }
             let n = |t: usize, j: usize| integer::<WIDE>(terms[t][j], c[j], up0[j], up1[j]);
-            let at = (panel * pairs + p) * COLUMNS;
-            let mut to = slices.each_mut().map(|slice| &mut slice[at..][..COLUMNS]);
+            let mut to = slices.each_mut().map(|slice| &mut slice[p * COLUMNS..][..COLUMNS]);
             for j in 0..COLUMNS {
                 let cut = cut::<N>([n(0, j), n(1, j)], shift);
                 for (to, slice) in to.iter_mut().zip(cut) {
@@ -322,19 +337,18 @@ fn pack_panels<const N: usize, const WIDE: bool>(
     }
 }
 
-/// Turns packed lines into panels.
-fn turn(lines: &Packed, count: usize, pairs: usize, slices: usize, out: &mut Packed) {
-    let panels = count.div_ceil(COLUMNS);
-    let size = panels * pairs * COLUMNS;
-    for (slice, panels) in out.room(size, slices).chunks_exact_mut(size).take(slices).enumerate() {
-        let from = lines.slice(slice);
-        for (panel, to) in panels.chunks_exact_mut(pairs * COLUMNS).enumerate() {
-            let first = panel * COLUMNS;
-            let width = COLUMNS.min(count - first);
+/// Turns `count` packed lines into panels.
+fn turn(lines: &[i32], count: usize, pairs: usize, slices: usize, out: &mut [i32]) {
+    let size = count.next_multiple_of(ROWS) * pairs;
+    for (panel, out) in out.chunks_exact_mut((slices * pairs + 1) * COLUMNS).enumerate() {
+        let first = panel * COLUMNS;
+        let width = COLUMNS.min(count - first);
+        for (slice, to) in out.chunks_exact_mut(pairs * COLUMNS).take(slices).enumerate() {
             if width < COLUMNS {
                 to.fill(0);
             }
-            for (j, line) in from[first * pairs..].chunks_exact(pairs).take(width).enumerate() {
+            let from = lines[slice * size + first * pairs..].chunks_exact(pairs);
+            for (j, line) in from.take(width).enumerate() {
                 for (to, x) in to[j..].iter_mut().step_by(COLUMNS).zip(line) {
                     *to = *x;
                 }
@@ -347,8 +361,8 @@ fn turn(lines: &Packed, count: usize, pairs: usize, slices: usize, out: &mut Pac
 #[derive(Default)]
 struct Scratch {
     scales: Scales,
-    packed: Packed,
-    lines: Packed,
+    packed: Vec<i32>,
+    lines: Vec<i32>,
     sums: Vec<f64>,
     tiles: [Tile; 3],
 }
@@ -358,8 +372,73 @@ thread_local! {
     static RIGHT: RefCell<Scratch> = RefCell::default();
 }
 
+impl Pack {
+    fn panel(&self) -> usize {
+        Slices::new(self.bits).right().panel(self.k)
+    }
+
+    /// Length of the packed operand.
+    pub(crate) fn len(&self) -> usize {
+        self.n.div_ceil(COLUMNS) * self.panel()
+    }
+
+    /// Packs into `out`.
+    pub(crate) fn run(
+        &self,
+        level: Level,
+        (x, max): (&[f32], Maxima),
+        out: &mut [i32],
+        parallel: Parallel<'_>,
+    ) {
+        let Self { k, n, tb, bits } = *self;
+        assert!(x.len() == k * n && out.len() == self.len(), "operands of other sizes");
+        let operand = Operand { data: x, lines: n, k, by_line: tb };
+        let parts: Vec<_> = out.chunks_mut(TASK_PANELS * self.panel()).map(Mutex::new).collect();
+        parallel(parts.len(), &|index| {
+            let first = index * TASK_PANELS * COLUMNS;
+            let lines = first..(first + TASK_PANELS * COLUMNS).min(n);
+            if let Ok(mut out) = parts[index].lock() {
+                RIGHT.with_borrow_mut(|scratch| {
+                    let Scratch { scales, lines: buffer, .. } = scratch;
+                    pack_right(level, operand, (lines, max), bits, scales, buffer, &mut out);
+                });
+            }
+        });
+    }
+}
+
 impl Product {
-    /// Multiplies into `out` `[pages, m, n]`; the bits of max|out|.
+    /// How the right operand of one page is packed.
+    pub(crate) fn pack(&self) -> Pack {
+        Pack { k: self.k, n: self.n, tb: self.tb, bits: self.bits }
+    }
+
+    /// Multiplies one page by a packed right operand, into `out` `[m, n]`; the bits of max|out|.
+    pub(crate) fn multiply_packed(
+        &self,
+        level: Level,
+        (a, a_max): (&[f32], Maxima),
+        packed: &[i32],
+        out: &mut [f32],
+        parallel: Parallel<'_>,
+    ) -> u32 {
+        let Self { pages, m, k, n, .. } = *self;
+        assert!(
+            (pages, a.len(), packed.len(), out.len()) == (1, m * k, self.pack().len(), m * n),
+            "operands of other sizes"
+        );
+        let max = AtomicU32::new(0);
+        let parts: Vec<_> = out.chunks_mut(STRIP * n).map(Mutex::new).collect();
+        parallel(parts.len(), &|index| {
+            if let Ok(mut out) = parts[index].lock() {
+                let found = self.strip(level, index, (a, a_max), packed, &mut out);
+                max.fetch_max(found, Ordering::Relaxed);
+            }
+        });
+        max.into_inner()
+    }
+
+    /// Multiplies page by page, into `out` `[pages, m, n]`; the bits of max|out|.
     pub(crate) fn multiply(
         &self,
         level: Level,
@@ -368,81 +447,86 @@ impl Product {
         out: &mut [f32],
         parallel: Parallel<'_>,
     ) -> u32 {
-        let Self { pages, m, k, n, ta, tb, bits } = *self;
+        let Self { pages, m, k, n, tb, bits, .. } = *self;
         assert!(
             a.len() == pages * m * k && b.len() == pages * k * n && out.len() == pages * m * n,
             "operands of other sizes"
         );
-        let slices = Slices::new(bits);
         let max = AtomicU32::new(0);
-        let left =
-            |page: usize| Operand { data: &a[page * m * k..][..m * k], lines: m, k, by_line: !ta };
-        let right =
-            |page: usize| Operand { data: &b[page * k * n..][..k * n], lines: n, k, by_line: tb };
-        let strips_per_page = m.div_ceil(STRIP);
-        let strip = |page: usize, index: usize, packed: &Scratch, out: &mut [f32]| {
-            let rows = index * STRIP..((index + 1) * STRIP).min(m);
-            let found = LEFT.with_borrow_mut(|scratch| {
-                let task = Strip { level, x: left(page), maxima: a_max, rows, slices, bits, n };
-                run_strip(level, &task, scratch, &packed.scales, &packed.packed, out)
-            });
-            max.fetch_max(found, Ordering::Relaxed);
-        };
-        if pages == 1 {
+        let parts: Vec<_> = out.chunks_mut(m * n).map(Mutex::new).collect();
+        parallel(pages, &|page| {
+            let (a, b) = (&a[page * m * k..][..m * k], &b[page * k * n..][..k * n]);
+            let operand = Operand { data: b, lines: n, k, by_line: tb };
             RIGHT.with_borrow_mut(|scratch| {
-                pack_right(level, right(0), b_max, bits, slices, scratch);
-                let scratch = &*scratch;
-                let parts: Vec<_> = out.chunks_mut(STRIP * n).map(Mutex::new).collect();
-                parallel(strips_per_page, &|index| {
-                    if let Ok(mut out) = parts[index].lock() {
-                        strip(0, index, scratch, &mut out);
+                let Scratch { scales, lines, packed, .. } = scratch;
+                let packed = room(packed, self.pack().len());
+                pack_right(level, operand, (0..n, b_max), bits, scales, lines, packed);
+                if let Ok(mut out) = parts[page].lock() {
+                    for (index, out) in out.chunks_mut(STRIP * n).enumerate() {
+                        let found = self.strip(level, index, (a, a_max), packed, out);
+                        max.fetch_max(found, Ordering::Relaxed);
                     }
-                });
+                }
             });
-        } else {
-            let parts: Vec<_> = out.chunks_mut(m * n).map(Mutex::new).collect();
-            parallel(pages, &|page| {
-                RIGHT.with_borrow_mut(|scratch| {
-                    pack_right(level, right(page), b_max, bits, slices, scratch);
-                    let scratch = &*scratch;
-                    if let Ok(mut out) = parts[page].lock() {
-                        for (index, out) in out.chunks_mut(STRIP * n).enumerate() {
-                            strip(page, index, scratch, out);
-                        }
-                    }
-                });
-            });
-        }
+        });
         max.into_inner()
+    }
+
+    /// One strip of one page; the bits of its maximum.
+    fn strip(
+        &self,
+        level: Level,
+        index: usize,
+        (a, maxima): (&[f32], Maxima),
+        right: &[i32],
+        out: &mut [f32],
+    ) -> u32 {
+        let Self { m, k, n, ta, bits, .. } = *self;
+        let x = Operand { data: a, lines: m, k, by_line: !ta };
+        let rows = index * STRIP..((index + 1) * STRIP).min(m);
+        let slices = Slices::new(bits);
+        LEFT.with_borrow_mut(|scratch| {
+            let task = Strip { level, x, maxima, rows, slices, bits, n };
+            run_strip(level, &task, scratch, right, out)
+        })
     }
 }
 
 for_each_level! {
     fn pack_right(
         x: Operand<'_>,
-        maxima: Maxima,
+        of: (Range<usize>, Maxima),
         bits: u32,
-        slices: Slices,
-        scratch: &mut Scratch,
+        scales: &mut Scales,
+        buffer: &mut Vec<i32>,
+        out: &mut [i32],
     ) = pack_panels_of;
 }
 
 #[inline(always)]
 fn pack_panels_of(
     x: Operand<'_>,
-    maxima: Maxima,
+    (lines, maxima): (Range<usize>, Maxima),
     bits: u32,
-    slices: Slices,
-    scratch: &mut Scratch,
+    scales: &mut Scales,
+    buffer: &mut Vec<i32>,
+    out: &mut [i32],
 ) {
-    let Scratch { scales, packed, lines, .. } = scratch;
-    x.scales(0..x.lines, maxima, bits, scales);
-    let packing = slices.right();
+    x.scales(lines.clone(), maxima, bits, scales);
+    let packing = Slices::new(bits).right();
+    let panels = out.chunks_exact_mut(packing.panel(x.k));
+    for (out, units) in panels.zip(scales.unit.chunks_exact(COLUMNS)) {
+        let (_, to) = out.split_at_mut(out.len() - COLUMNS);
+        for (to, unit) in to.iter_mut().zip(units) {
+            // A power of two in the range of f32, or NaN.
+            *to = (*unit as f32).to_bits() as i32;
+        }
+    }
     if x.by_line {
-        packing.pack(x, 0..x.lines, scales, lines);
-        turn(lines, x.lines, x.k.div_ceil(2), packing.count, packed);
+        packing.lines(x, lines.clone(), scales, buffer);
+        turn(buffer, lines.len(), x.k.div_ceil(2), packing.count, out);
     } else {
-        packing.pack(x, 0..x.lines, scales, packed);
+        packing.panels(x, lines, scales, out);
     }
 }
 
@@ -461,26 +545,25 @@ for_each_level! {
     fn run_strip(
         strip: &Strip<'_>,
         scratch: &mut Scratch,
-        columns: &Scales,
-        panels: &Packed,
+        right: &[i32],
         out: &mut [f32],
     ) -> u32 = Strip::run;
 }
 
 impl Strip<'_> {
     #[inline(always)]
-    fn run(
-        &self,
-        scratch: &mut Scratch,
-        columns: &Scales,
-        panels: &Packed,
-        out: &mut [f32],
-    ) -> u32 {
+    fn run(&self, scratch: &mut Scratch, right: &[i32], out: &mut [f32]) -> u32 {
         let Self { x, rows, slices, n, .. } = self;
         let (n, pairs) = (*n, x.k.div_ceil(2));
         let Scratch { scales, packed, sums, tiles, .. } = scratch;
         x.scales(rows.clone(), self.maxima, self.bits, scales);
-        slices.left().pack(*x, rows.clone(), scales, packed);
+        let packing = slices.left();
+        if x.by_line {
+            packing.lines(*x, rows.clone(), scales, packed);
+        } else {
+            let size = rows.len().div_ceil(COLUMNS) * packing.panel(x.k);
+            packing.panels(*x, rows.clone(), scales, room(packed, size));
+        }
         let padded = n.next_multiple_of(COLUMNS);
         let chunk = slices.terms_max / 2;
         if pairs > chunk && sums.len() < STRIP * padded {
@@ -489,9 +572,11 @@ impl Strip<'_> {
         let mut max = 0;
         for first in (0..pairs).step_by(chunk) {
             let span = first..(first + chunk).min(pairs);
-            for panel in (0..n).step_by(COLUMNS) {
+            let panels = right.chunks_exact(slices.right().panel(x.k));
+            for (panel, right) in (0..n).step_by(COLUMNS).zip(panels) {
+                let (right, units) = right.split_at(right.len() - COLUMNS);
                 for top in (0..rows.len()).step_by(ROWS) {
-                    let mut values = self.tile(packed, panels, [top, panel], &span, tiles);
+                    let mut values = self.tile(packed, right, top, &span, tiles);
                     let at = |i: usize| (top + i) * padded + panel;
                     if first > 0 {
                         for (i, row) in values.iter_mut().enumerate() {
@@ -506,8 +591,8 @@ impl Strip<'_> {
                         }
                         continue;
                     }
-                    let units: &[f64; COLUMNS] =
-                        columns.unit[panel..].first_chunk().unwrap_or(&[0.0; COLUMNS]);
+                    let units: [f64; COLUMNS] =
+                        std::array::from_fn(|j| f64::from(f32::from_bits(units[j] as u32)));
                     let width = COLUMNS.min(n - panel);
                     for (i, row) in values.iter().enumerate().take(rows.len() - top) {
                         let unit = scales.unit[top + i];
@@ -529,28 +614,30 @@ impl Strip<'_> {
         max
     }
 
-    /// The exact sums of one tile over the pairs of `span`.
+    /// The exact sums of one tile over the pairs of `span`: rows from `top`, and one panel.
     #[inline(always)]
     fn tile(
         &self,
-        left: &Packed,
-        right: &Packed,
-        [top, panel]: [usize; 2],
+        left: &[i32],
+        right: &[i32],
+        top: usize,
         span: &Range<usize>,
         tiles: &mut [Tile; 3],
     ) -> [[f64; COLUMNS]; ROWS] {
         let pairs = self.x.k.div_ceil(2);
-        let (start, strides) = if self.x.by_line {
-            (top * pairs + span.start, Strides { row: pairs, pair: 1 })
+        let (cut, packing) = (self.slices.cut, self.slices.left());
+        let (start, slice, strides) = if self.x.by_line {
+            let slice = self.rows.len().next_multiple_of(ROWS) * pairs;
+            (top * pairs + span.start, slice, Strides { row: pairs, pair: 1 })
         } else {
-            let start = (top / COLUMNS * pairs + span.start) * COLUMNS + top % COLUMNS;
-            (start, Strides { row: 1, pair: COLUMNS })
+            let panel = top / COLUMNS * packing.panel(self.x.k);
+            let start = panel + span.start * COLUMNS + top % COLUMNS;
+            (start, pairs * COLUMNS, Strides { row: 1, pair: COLUMNS })
         };
-        let at = panel * pairs + span.start * COLUMNS;
-        let (cut, products) = (self.slices.cut, self.slices.left().count);
-        for (index, tile) in tiles.iter_mut().enumerate().take(products) {
+        for (index, tile) in tiles.iter_mut().enumerate().take(packing.count) {
             let of_right = if cut == Cut::Both { index } else { 0 };
-            let (a, b) = (&left.slice(index)[start..], &right.slice(of_right)[at..]);
+            let a = &left[start + index * slice..];
+            let b = &right[(of_right * pairs + span.start) * COLUMNS..];
             tile::multiply(self.level, a, strides, b, span.len(), tile);
         }
         let mut values = [[0.0; COLUMNS]; ROWS];

@@ -4,7 +4,7 @@
 
 use super::lanes::{self, Input};
 use super::level::Level;
-use super::product::{Maxima, Parallel, Product};
+use super::product::{Maxima, Pack, Parallel, Product};
 use super::sums::{self, Sum};
 use dataforge_graph::fused::program::{Program, ProgramError};
 use dataforge_graph::onnx::fused::Kind;
@@ -26,6 +26,7 @@ pub(crate) enum WorkError {
 /// A node, set up.
 pub(crate) enum Work {
     Elementwise { program: Program, maxima: Vec<usize> },
+    Pack { pack: Pack, slice: bool },
     MatMul { product: Product, slice: bool, gives_max: bool },
     ReduceSum { shape: Vec<usize>, axes: Vec<usize>, slice: bool },
     ScatterAdd { rows: usize, width: usize },
@@ -45,12 +46,15 @@ impl Work {
                 let program = Program::from_words(&words)?;
                 Self::Elementwise { program, maxima: sizes(attributes, "maxima")? }
             }
+            Kind::Pack => {
+                let [k, n] = list(attributes, "sizes")?;
+                let [tb, slice] = list(attributes, "flags")?.map(|flag| flag != 0);
+                Self::Pack { pack: Pack { k, n, tb, bits: bits(attributes)? }, slice }
+            }
             Kind::MatMul => {
                 let [pages, m, k, n] = list(attributes, "sizes")?;
                 let [ta, tb, slice, gives_max] = list(attributes, "flags")?.map(|flag| flag != 0);
-                let [bits] = list(attributes, "bits")?;
-                let bits = u32::try_from(bits).ok().filter(|bits| (1..=22).contains(bits));
-                let bits = bits.ok_or(WorkError::Attribute("bits"))?;
+                let bits = bits(attributes)?;
                 let product = Product { pages, m, k, n, ta, tb, bits };
                 Self::MatMul { product, slice, gives_max }
             }
@@ -71,6 +75,31 @@ impl Work {
         })
     }
 
+    /// How long the packed operand is, where packing is what the node does.
+    pub(crate) fn packs(&self) -> Option<usize> {
+        match self {
+            Self::Pack { pack, .. } => Some(pack.len()),
+            _ => None,
+        }
+    }
+
+    /// Packs into `out`.
+    pub(crate) fn pack(
+        &self,
+        level: Level,
+        inputs: &[Input<'_>],
+        out: &mut [i32],
+        parallel: Parallel<'_>,
+    ) -> Result<(), WorkError> {
+        let (Self::Pack { pack, slice }, [x, maxima @ ..]) = (self, inputs) else {
+            return Err(WorkError::Operands("nothing to pack".into()));
+        };
+        let x = floats(x)?;
+        sized(x, pack.k * pack.n)?;
+        pack.run(level, (x, scale(*slice, maxima.first())?), out, parallel);
+        Ok(())
+    }
+
     /// Computes the results; the bits of the maxima that follow them.
     pub(crate) fn run(
         &self,
@@ -87,16 +116,18 @@ impl Work {
         }
         match (self, inputs, &mut outputs[..]) {
             (Self::MatMul { product, slice, gives_max }, [a, b, maxima @ ..], [out]) => {
-                let max = |i: usize| match slice {
-                    true => Ok(Maxima::Slice),
-                    false => scalar(maxima.get(i)).map(Maxima::Tensor),
-                };
-                let (a, b) = ((floats(a)?, max(0)?), (floats(b)?, max(1)?));
+                let (a, a_max) = (floats(a)?, scale(*slice, maxima.first())?);
                 let Product { pages, m, k, n, .. } = *product;
-                sized(a.0, pages * m * k)?;
-                sized(b.0, pages * k * n)?;
+                sized(a, pages * m * k)?;
                 sized(out, pages * m * n)?;
-                let found = product.multiply(level, a, b, out, parallel);
+                let found = if let Input::Packed(b) = b {
+                    sized(b, product.pack().len())?;
+                    product.multiply_packed(level, (a, a_max), b, out, parallel)
+                } else {
+                    let (b, b_max) = (floats(b)?, scale(*slice, maxima.get(1))?);
+                    sized(b, pages * k * n)?;
+                    product.multiply(level, (a, a_max), (b, b_max), out, parallel)
+                };
                 Ok(if *gives_max { vec![found] } else { vec![] })
             }
             (Self::ReduceSum { shape, axes, slice }, [x, maxima @ ..], [out]) => {
@@ -148,10 +179,24 @@ fn list<const N: usize>(
     sizes(attributes, name)?.try_into().map_err(|_| WorkError::Attribute(name))
 }
 
+fn bits(attributes: Attributes<'_>) -> Result<u32, WorkError> {
+    let [bits] = list(attributes, "bits")?;
+    let bits = u32::try_from(bits).ok().filter(|bits| (1..=22).contains(bits));
+    bits.ok_or(WorkError::Attribute("bits"))
+}
+
+/// The scales of an operand: from its maximum, where it has one scale.
+fn scale(slice: bool, max: Option<&Input<'_>>) -> Result<Maxima, WorkError> {
+    if slice { Ok(Maxima::Slice) } else { scalar(max).map(Maxima::Tensor) }
+}
+
 /// Dimensions of each result, from one list: each after its length.
 pub(crate) fn shapes(kind: Kind, attributes: Attributes<'_>) -> Result<Vec<Vec<i64>>, WorkError> {
-    if kind == Kind::MaxAbs {
-        return Ok(vec![vec![1]]);
+    match kind {
+        Kind::MaxAbs => return Ok(vec![vec![1]]),
+        // Known to the node itself.
+        Kind::Pack => return Ok(vec![]),
+        _ => {}
     }
     let words = attributes("shapes").unwrap_or_default();
     let (mut shapes, mut rest) = (vec![], &words[..]);
@@ -167,7 +212,7 @@ pub(crate) fn shapes(kind: Kind, attributes: Attributes<'_>) -> Result<Vec<Vec<i
 fn floats<'x>(input: &Input<'x>) -> Result<&'x [f32], WorkError> {
     match input {
         Input::Floats(data) => Ok(data),
-        Input::Indices(_) => Err(WorkError::Operands("indices where numbers should be".into())),
+        _ => Err(WorkError::Operands("no numbers where they should be".into())),
     }
 }
 
@@ -178,7 +223,7 @@ fn scalar(input: Option<&Input<'_>>) -> Result<f32, WorkError> {
     }
 }
 
-fn sized(data: &[f32], size: usize) -> Result<(), WorkError> {
+fn sized<T>(data: &[T], size: usize) -> Result<(), WorkError> {
     if data.len() == size {
         return Ok(());
     }

@@ -8,13 +8,15 @@
 //! | operator | inputs | attributes |
 //! |---|---|---|
 //! | `Elementwise` | as the program says | `program`: [`Program::to_words`]; `maxima`: results whose maximum is given |
-//! | `MatMul` | a, b, and their maxima with one scale each | `sizes`: pages, m, k, n; `flags`: a transposed, b transposed, scale per slice, maximum given; `bits` |
+//! | `Pack` | b, and its maximum with one scale | `sizes`: k, n; `flags`: transposed, scale per slice; `bits` |
+//! | `MatMul` | a, b, and with one scale each their maxima; with one page b is packed and comes without | `sizes`: pages, m, k, n; `flags`: a transposed, b transposed, scale per slice, maximum given; `bits` |
 //! | `ReduceSum` | x, its maximum with one scale | `sizes` of x; `axes`; `flags`: scale per slice |
 //! | `ScatterAdd` | rows, indices, maximum of rows | `sizes`: rows, width, rows of the result |
 //! | `MaxLast` | x | `sizes`: rows, width |
 //! | `MaxAbs` | x | none |
 //!
-//! All but `MaxAbs` have `shapes`: for each result its rank and dimensions.
+//! All but `Pack` and `MaxAbs` have `shapes`: for each result its rank and dimensions. A packed
+//! operand is a vector of i32 that only `MatMul` reads.
 //!
 //! [`Program::to_words`]: crate::fused::program::Program::to_words
 
@@ -34,6 +36,8 @@ pub const DOMAIN: &str = "dataforge";
 pub enum Kind {
     /// A lane program.
     Elementwise,
+    /// A matrix made ready to be the right operand of products.
+    Pack,
     /// Exact matrix product.
     MatMul,
     /// Exact sum over dimensions.
@@ -48,8 +52,9 @@ pub enum Kind {
 
 impl Kind {
     /// Every operator.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Elementwise,
+        Self::Pack,
         Self::MatMul,
         Self::ReduceSum,
         Self::ScatterAdd,
@@ -62,6 +67,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Elementwise => "Elementwise",
+            Self::Pack => "Pack",
             Self::MatMul => "MatMul",
             Self::ReduceSum => "ReduceSum",
             Self::ScatterAdd => "ScatterAdd",
@@ -82,6 +88,7 @@ pub(super) fn lower(graph: &Graph, options: LoweringOptions) -> ModelProto {
         plan: &plan,
         out: Emitter::new(graph, options),
         maxima: BTreeMap::new(),
+        packed: BTreeMap::new(),
         shaped: BTreeSet::new(),
     };
     out.name_outputs();
@@ -129,6 +136,9 @@ fn scaled_operands(node: &Node) -> &[Value] {
     }
 }
 
+/// A value in memory as a matrix `[k, n]`, transposed or not, its scales and its bits.
+type PackKey = (Value, [usize; 2], bool, Scales, u32);
+
 struct Fused<'g> {
     graph: &'g Graph,
     plan: &'g Plan,
@@ -137,6 +147,8 @@ struct Fused<'g> {
     maxima_given: BTreeSet<Value>,
     /// Names of maxima so far.
     maxima: BTreeMap<Value, String>,
+    /// Names of packed operands so far.
+    packed: BTreeMap<PackKey, String>,
     /// Aliases that have a name of their own.
     shaped: BTreeSet<Value>,
 }
@@ -281,9 +293,15 @@ impl Fused<'_> {
         let [a, b] = [node.inputs[0], node.inputs[1]];
         let (lead, m, k) = matrix(self.graph.shape(a), ta);
         let (_, _, n) = matrix(self.graph.shape(b), tb);
-        let mut names = vec![self.flat(a), self.flat(b)];
+        let pages = count(lead);
+        let right =
+            if pages == 1 { self.packed(b, [k, n], tb, scales, bits) } else { self.flat(b) };
+        let mut names = vec![self.flat(a), right];
         if scales == Scales::Tensor {
-            names.extend([self.maximum(a), self.maximum(b)]);
+            names.push(self.maximum(a));
+            if pages > 1 {
+                names.push(self.maximum(b));
+            }
         }
         let gives = self.maxima_given.contains(&value);
         let mut results = vec![self.out.name(value)];
@@ -292,11 +310,40 @@ impl Fused<'_> {
         }
         let flags = [ta, tb, scales == Scales::Slice, gives].map(usize::from);
         let attributes = vec![
-            integers("sizes", &[count(lead), m, k, n]),
+            integers("sizes", &[pages, m, k, n]),
             integers("flags", &flags),
             integers("bits", &[bits as usize]),
             self.shapes([&value]),
         ];
         self.emit(Kind::MatMul, names, results, attributes);
+    }
+
+    /// The name of a packed right operand.
+    fn packed(
+        &mut self,
+        value: Value,
+        sizes: [usize; 2],
+        tb: bool,
+        scales: Scales,
+        bits: u32,
+    ) -> String {
+        let key = (self.plan.memory(value), sizes, tb, scales, bits);
+        if let Some(name) = self.packed.get(&key) {
+            return name.clone();
+        }
+        let from = self.flat(value);
+        let name = format!("{from}.packed{}", self.packed.len());
+        let mut inputs = vec![from];
+        if scales == Scales::Tensor {
+            inputs.push(self.maximum(value));
+        }
+        let attributes = vec![
+            integers("sizes", &sizes),
+            integers("flags", &[tb, scales == Scales::Slice].map(usize::from)),
+            integers("bits", &[bits as usize]),
+        ];
+        self.emit(Kind::Pack, inputs, vec![name.clone()], attributes);
+        self.packed.insert(key, name.clone());
+        name
     }
 }

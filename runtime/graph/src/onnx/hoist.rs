@@ -70,6 +70,7 @@ pub(super) fn element_types(graph: &GraphProto, fixed: &BTreeSet<String>) -> BTr
         let to = node.attribute.iter().find(|a| node.op_type == "Cast" && a.name == "to");
         let element = match (to.and_then(|to| to.i), node.op_type.as_str()) {
             (Some(to), _) => i32::try_from(to).unwrap_or(data_type::FLOAT),
+            (None, "Pack") => data_type::INT32,
             _ if node.domain == fused::DOMAIN => data_type::FLOAT,
             (None, "Less" | "Equal") => data_type::BOOL,
             (None, "MatMulInteger") => data_type::INT32,

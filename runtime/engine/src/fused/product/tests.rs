@@ -66,12 +66,26 @@ fn check(p: Product, spread: u32, level: Level) {
         let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
         assert!(bits(&out) == bits(&expected), "{p:?} slice {slice} spread {spread} {level:?}");
         assert_eq!(found, max_magnitude_bits(&out));
+        if p.pages == 1 {
+            let mut packed = vec![i32::MAX; p.pack().len()];
+            p.pack().run(level, (&b, b_max), &mut packed, serial);
+            let mut again = vec![f32::NAN; out.len()];
+            p.multiply_packed(level, (&a, a_max), &packed, &mut again, serial);
+            assert_eq!(bits(&again), bits(&out), "{p:?} packed");
+        }
     }
 }
 
 #[test]
 fn products_are_the_definition_at_every_level_and_width() {
-    let shapes = [(1, 1, 1, 1), (1, 9, 33, 31), (3, 65, 32, 5), (1, 10, 601, 40), (2, 8, 2, 64)];
+    let shapes = [
+        (1, 1, 1, 1),
+        (1, 9, 33, 31),
+        (3, 65, 32, 5),
+        (1, 10, 601, 40),
+        (2, 8, 2, 64),
+        (1, 3, 5, 300),
+    ];
     for level in Level::available() {
         for bits in [8, 12, 13, 14, 15, 20, 22] {
             for (pages, m, k, n) in shapes {

@@ -20,20 +20,21 @@ struct Held {
 enum Data {
     Floats(Vec<f32>),
     Indices(Vec<i64>),
+    Packed(Vec<i32>),
 }
 
 impl Held {
     fn floats(&self) -> &[f32] {
         match &self.data {
             Data::Floats(data) => data,
-            Data::Indices(_) => panic!("indices"),
+            _ => panic!("no numbers"),
         }
     }
 
     fn indices(&self) -> &[i64] {
         match &self.data {
             Data::Indices(data) => data,
-            Data::Floats(_) => panic!("numbers"),
+            _ => panic!("no indices"),
         }
     }
 
@@ -41,6 +42,7 @@ impl Held {
         match &self.data {
             Data::Floats(data) => Input::Floats(data),
             Data::Indices(data) => Input::Indices(data),
+            Data::Packed(data) => Input::Packed(data),
         }
     }
 
@@ -102,13 +104,18 @@ fn ours(node: &NodeProto, held: &BTreeMap<String, Held>, level: Level) -> Vec<He
     };
     let kind = Kind::ALL.into_iter().find(|kind| kind.name() == node.op_type).unwrap();
     let inputs: Vec<Input<'_>> = node.input.iter().map(|name| held[name].input()).collect();
+    let work = Work::new(kind, &attributes).unwrap();
+    if let Some(length) = work.packs() {
+        let mut packed = vec![0; length];
+        work.pack(level, &inputs, &mut packed, &threads).unwrap();
+        return vec![Held { shape: vec![length], data: Data::Packed(packed) }];
+    }
     let shapes = shapes(kind, &attributes).unwrap();
     let shapes: Vec<Vec<usize>> =
         shapes.into_iter().map(|shape| shape.into_iter().map(|d| d as usize).collect()).collect();
     let mut results: Vec<Vec<f32>> =
         shapes.iter().map(|shape| vec![0.0; shape.iter().product()]).collect();
     let outputs = results.iter_mut().map(Vec::as_mut_slice).collect();
-    let work = Work::new(kind, &attributes).unwrap();
     let maxima = work.run(level, &inputs, outputs, &threads).unwrap();
     let held = |(shape, data)| Held { shape, data: Data::Floats(data) };
     let maxima = maxima.into_iter().map(|max| (vec![1], vec![f32::from_bits(max)]));
@@ -129,6 +136,7 @@ fn stock(node: &NodeProto, operands: &[&Held]) -> Held {
             let data = match &x.data {
                 Data::Floats(data) => Data::Indices(data.iter().map(|x| *x as i64).collect()),
                 Data::Indices(data) => Data::Floats(data.iter().map(|x| *x as f32).collect()),
+                Data::Packed(_) => panic!("a cast of a packed operand"),
             };
             Held { shape: x.shape.clone(), data }
         }

@@ -128,7 +128,7 @@ fn a_warmed_reference_is_trained_once_and_proven() {
     let short = warmed("nll", &public_rows());
     let home = own_home(&short);
     let file = short.prove(program(&short, &home, "1"));
-    let [state] = &kept(&home)[..] else { panic!("the warmed reference is kept once") };
+    let [state, _scores] = &kept(&home)[..] else { panic!("a state and its scores are kept") };
     assert_eq!(short.prove(program(&short, &home, "2")), file, "recalled");
     let whole = fs::read(state).unwrap();
     fs::write(state, &whole[..40]).unwrap();

@@ -33,29 +33,34 @@ pub(crate) fn program(short: &Short, home: &Path, threads: &str) -> Command {
     command
 }
 
-/// Every file kept for later evaluations.
+/// Every file kept for later evaluations, the largest first.
 pub(crate) fn kept(home: &Path) -> Vec<PathBuf> {
-    let files = fs::read_dir(home.join("features")).unwrap();
-    files.map(|entry| entry.unwrap().path()).collect()
+    let files = fs::read_dir(home.join("kept")).unwrap();
+    let mut files: Vec<PathBuf> = files.map(|entry| entry.unwrap().path()).collect();
+    files.sort_by_key(|file| std::cmp::Reverse(fs::metadata(file).unwrap().len()));
+    files
 }
 
 #[test]
-fn kept_features_and_threads_do_not_change_a_proof() {
+fn what_is_kept_and_threads_do_not_change_a_proof() {
     let short = short(LORA);
     let home = own_home(&short);
     let cold = short.prove(program(&short, &home, "1"));
-    let [file] = &kept(&home)[..] else { panic!("features are kept once") };
-    let features = fs::read(file).unwrap();
+    let files = kept(&home);
+    assert_eq!(files.len(), 2, "the benchmark's features, and the reference's scores");
     assert_eq!(short.prove(program(&short, &home, "2")), cold, "recalled");
 
-    let mut damaged = features.clone();
-    *damaged.last_mut().unwrap() ^= 1;
-    fs::write(file, &damaged).unwrap();
-    assert_eq!(short.prove(program(&short, &home, "2")), cold, "damaged");
-    assert_eq!(fs::read(file).unwrap(), features, "damaged features are replaced");
+    for file in &files {
+        let whole = fs::read(file).unwrap();
+        let mut damaged = whole.clone();
+        *damaged.last_mut().unwrap() ^= 1;
+        fs::write(file, &damaged).unwrap();
+        assert_eq!(short.prove(program(&short, &home, "2")), cold, "damaged");
+        assert_eq!(fs::read(file).unwrap(), whole, "what is damaged is replaced");
 
-    fs::write(file, &features[..40]).unwrap();
-    assert_eq!(short.prove(program(&short, &home, "2")), cold, "cut short");
+        fs::write(file, &whole[..40]).unwrap();
+        assert_eq!(short.prove(program(&short, &home, "2")), cold, "cut short");
+    }
 }
 
 #[test]

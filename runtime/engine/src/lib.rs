@@ -8,6 +8,7 @@
 //! dataset or proof.
 
 mod error;
+mod fastest;
 mod fixed;
 mod fused;
 mod generate;
@@ -23,6 +24,7 @@ mod version;
 
 pub use dataforge_graph::onnx::{Lowering, UnknownLowering};
 pub use error::EngineError;
+pub use fastest::Timing;
 pub use fixed::{choice_loss, mean, sum_over};
 pub use generate::{Ending, Generated, Generator};
 pub use model::Model;

@@ -4,6 +4,7 @@
 //! once for each [`Runtime`], with the very options that sessions will use.
 
 use crate::error::EngineError;
+use crate::fastest::Timing;
 use crate::provider::Provider;
 use crate::session::{Feed, Program};
 use crate::version;
@@ -21,8 +22,9 @@ use std::sync::OnceLock;
 pub struct Options {
     /// Threads that one operator may use.
     pub threads: usize,
-    /// Which operators compute a graph.
-    pub lowering: Lowering,
+    /// Which operators compute a graph. `None` leaves it to a measurement
+    /// ([`Runtime::fastest`]), or to the stock ones where nothing is measured.
+    pub lowering: Option<Lowering>,
     /// Where graphs run.
     pub provider: Provider,
 }
@@ -30,7 +32,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { threads, lowering: Lowering::default(), provider: Provider::default() }
+        Self { threads, lowering: None, provider: Provider::default() }
     }
 }
 
@@ -59,6 +61,8 @@ pub struct Runtime {
     options: Options,
     /// Takes square roots in f64.
     wide_sqrt: bool,
+    /// What the choice of the lowering rests on, if it was measured.
+    pub(crate) measured: Vec<Timing>,
 }
 
 /// Why the library does not load, with the system loader's own words.
@@ -89,7 +93,7 @@ impl Runtime {
     /// # Errors
     /// [`EngineError::Load`] when it does not load.
     pub fn load_fast(path: &Path, options: Options) -> Result<Self, EngineError> {
-        Self::load_untested(path, Options { lowering: Lowering::Fast, ..options })
+        Self::load_untested(path, Options { lowering: Some(Lowering::Fast), ..options })
     }
 
     /// Loads the library at `path` and says what it answers. A library that is exact but for its
@@ -120,7 +124,7 @@ impl Runtime {
     fn load_untested(path: &Path, options: Options) -> Result<Self, EngineError> {
         let load = |reason: String| EngineError::Load { path: path.into(), reason };
         let Options { provider, lowering, .. } = options;
-        if provider != Provider::Cpu && lowering == Lowering::Fused {
+        if provider != Provider::Cpu && lowering == Some(Lowering::Fused) {
             let reason = "fused operators run on the processor".into();
             return Err(EngineError::Provider { provider, reason });
         }
@@ -137,7 +141,7 @@ impl Runtime {
         if first != path {
             return Err(load(format!("this process has already loaded {}", first.display())));
         }
-        Ok(Self { environment, path: path.into(), options, wide_sqrt: false })
+        Ok(Self { environment, path: path.into(), options, wide_sqrt: false, measured: vec![] })
     }
 
     fn known_answer(&self) -> Result<KnownAnswer, EngineError> {
@@ -194,6 +198,7 @@ impl Runtime {
     pub fn lowering(&self) -> LoweringOptions {
         let Options { lowering, provider, .. } = self.options;
         let signed_slices = provider == Provider::Cuda;
+        let lowering = lowering.unwrap_or_default();
         LoweringOptions { lowering, wide_sqrt: self.wide_sqrt, signed_slices }
     }
 
@@ -204,7 +209,18 @@ impl Runtime {
         let sqrt = if wide_sqrt { ", square roots in f64" } else { "" };
         let (version, provider) = (self.version(), self.provider());
         let threads = self.options.threads;
-        format!("onnxruntime {version}, {provider}, {threads} threads, {lowering} lowering{sqrt}")
+        let mut measured = String::new();
+        for Timing { lowering, time } in &self.measured {
+            let before = if measured.is_empty() { " (one block: " } else { ", " };
+            measured += &format!("{before}{lowering} {:.2} ms", 1e3 * time.as_secs_f64());
+        }
+        if !measured.is_empty() {
+            measured.push(')');
+        }
+        format!(
+            "onnxruntime {version}, {provider}, {threads} threads, {lowering} \
+             lowering{measured}{sqrt}"
+        )
     }
 
     pub(crate) fn environment(&self) -> &Environment {

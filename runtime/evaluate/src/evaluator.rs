@@ -1,6 +1,7 @@
 //! The one path from a submission's bytes to its score proof.
 
 use crate::answers::{self, Answers, GENERATING_ROWS};
+use crate::baseline;
 use crate::error::EvaluateError;
 use crate::features;
 use crate::inspect::{Inspection, Inspector};
@@ -122,7 +123,10 @@ impl<'w> Evaluator<'w> {
         spec: PinnedSpec,
         benchmark: Benchmark,
     ) -> Result<Self, EvaluateError> {
-        Self::prepare_with(world, spec, benchmark, Runtime::load)
+        let (tuning, shape) = (Tuning::from(spec.spec()), spec.spec().training.batch_shape());
+        let clock = || world.elapsed();
+        let load = |path: &Path, options| Runtime::fastest(path, options, &tuning, shape, &clock);
+        Self::prepare_with(world, spec, benchmark, load)
     }
 
     /// As [`Evaluator::prepare`], with an engine that may not be exact. Such an evaluator stays in
@@ -131,11 +135,11 @@ impl<'w> Evaluator<'w> {
         world: &'w dyn World,
         spec: PinnedSpec,
         benchmark: Benchmark,
-        load: fn(&Path, Options) -> Result<Runtime, EngineError>,
+        load: impl FnOnce(&Path, Options) -> Result<Runtime, EngineError>,
     ) -> Result<Self, EvaluateError> {
         let inspector = Inspector::load(world, &spec)?;
         let questions = Questions::new(&inspector, &benchmark)?;
-        let (model, recipe) = (&spec.spec().model, &spec.spec().training);
+        let recipe = &spec.spec().training;
         let weights = reference_weights(world, &spec)?;
         let library = world.engine_library().map_err(EvaluateError::World)?;
         let runtime = load(&library, world.engine_options())?;
@@ -146,24 +150,10 @@ impl<'w> Evaluator<'w> {
             features::recall_or_compute(world, &runtime, &spec, &weights, candidates, shape)?;
         let warmed = warm::recall_or_train(world, &runtime, &inspector, &spec, &weights, shape)?;
         let mut scorer = Scorer::new(&runtime, tuning, shape)?;
-        let initial = match &warmed {
-            Some(warmed) => warmed.clone(),
-            // Any seed: an adapter does nothing before its first step.
-            None => weights.initial(&tuning, &EpochSeed([0; 32]))?,
-        };
-        scorer.bind(&runtime, &weights, initial)?;
-        let mut watch = |_| !world.cancelled();
-        let scores = match scorer.score(candidates, features.as_ref(), &mut watch)? {
-            Score::Finite(scores) => scores,
-            Score::Stopped => return Err(EvaluateError::Cancelled),
-            Score::NotFinite => {
-                let reason = "the untrained model's scores are not finite".into();
-                return Err(EvaluateError::Material {
-                    what: format!("artifact {}", model.weights),
-                    reason,
-                });
-            }
-        };
+        let reference = (&weights, warmed.as_ref());
+        let rows = (&candidates[..], features.as_ref());
+        let scores =
+            baseline::recall_or_score(world, &runtime, &spec, reference, &mut scorer, rows)?;
         let baseline = questions.measure(&scores);
         Ok(Self {
             world,

@@ -11,6 +11,7 @@
 
 mod answers;
 pub mod audit;
+mod baseline;
 mod detokenize;
 mod error;
 mod estimate;

@@ -52,7 +52,7 @@ impl<'a> NodeWorld<'a> {
 
 impl NodeWorld<'_> {
     fn kept(&self, key: &FileDigest) -> PathBuf {
-        self.artifacts.home().join("features").join(key.to_string())
+        self.artifacts.home().join("kept").join(key.to_string())
     }
 }
 

@@ -54,7 +54,8 @@ impl Party {
         let named = setting.lowering.parse::<Lowering>();
         let lowering = named.map_err(|unknown| Unavailable(unknown.to_string()))?;
         let artifacts = Artifacts::new(&Home::discover()?, ArtifactLock::embedded()?);
-        let options = Options { threads: setting.threads.get(), lowering, ..Options::default() };
+        let threads = setting.threads.get();
+        let options = Options { threads, lowering: Some(lowering), ..Options::default() };
         let load = if lowering.is_exact() { Runtime::load } else { Runtime::load_fast };
         let runtime = load(&artifacts.path("onnxruntime")?, options)?;
         let (workload, weights) = Workload::read(&setting.folder)?;

@@ -44,9 +44,10 @@ pub(crate) struct Separation {
     /// Threads that one operator may use.
     #[arg(long, default_value = "2")]
     threads: usize,
-    /// Operators that compute the graphs; every exact one gives the same scores.
-    #[arg(long, default_value_t)]
-    lowering: Lowering,
+    /// Operators that compute the graphs; every exact one gives the same scores. Default: the
+    /// fastest here.
+    #[arg(long)]
+    lowering: Option<Lowering>,
 }
 
 /// One evaluation.

@@ -12,8 +12,11 @@ use std::path::Path;
 
 /// Prints each report as soon as it is there: a crash then loses only what comes after.
 pub(crate) fn run(arguments: &Run) -> anyhow::Result<()> {
-    let options =
-        Options { threads: arguments.threads, lowering: arguments.lowering, ..Options::default() };
+    let options = Options {
+        threads: arguments.threads,
+        lowering: Some(arguments.lowering),
+        ..Options::default()
+    };
     // An engine that is not exact runs too: what it gives is for the table to judge.
     let (runtime, _) = Runtime::examine(&arguments.library, options)?;
     let optimisation = match arguments.optimisation {

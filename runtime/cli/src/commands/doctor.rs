@@ -12,7 +12,7 @@ pub(crate) fn run(context: &Context) -> anyhow::Result<Answer> {
     let library = context.artifacts.engine_library(options.provider)?;
     let (runtime, answer) = Runtime::examine(&library, options)?;
     let ok = answer.is_exact();
-    let wide_sqrt = runtime.lowering().wide_sqrt;
+    let (lowering, wide_sqrt) = (runtime.lowering().lowering, runtime.lowering().wide_sqrt);
     if context.json {
         output::json(&json!({
             "ok": ok,
@@ -24,7 +24,7 @@ pub(crate) fn run(context: &Context) -> anyhow::Result<Answer> {
             "library": library,
             "build": runtime.build_info(),
             "threads": options.threads,
-            "lowering": options.lowering.to_string(),
+            "lowering": lowering.to_string(),
             "dataforge": env!("CARGO_PKG_VERSION"),
         }))?;
     } else {
@@ -34,7 +34,7 @@ pub(crate) fn run(context: &Context) -> anyhow::Result<Answer> {
             "provider      {}, {} threads, {} lowering",
             runtime.provider(),
             options.threads,
-            options.lowering
+            lowering
         ))?;
         if wide_sqrt {
             output::line("square roots  in f64: this library's own in f32 are not exact")?;

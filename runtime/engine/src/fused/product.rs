@@ -7,9 +7,11 @@
 //! are exact in `i32` over as many terms as [`Slices::terms_max`] allows, and exact in `f64`
 //! beyond; the one rounding is that of the result to f32.
 //!
-//! Operands whose terms lie apart are packed as panels of [`COLUMNS`] lines: their slices, each
-//! `[pair][COLUMNS]`, and the bits of the lines' units as f32. The right operand of a product
-//! without pages comes packed already ([`Pack`]), so that one that stays the same is packed once.
+//! Both operands are packed before they are multiplied: the right one as panels of [`COLUMNS`]
+//! lines, the left one as blocks of [`ROWS`] lines, or as panels where its terms lie apart. Each
+//! holds its slices and, after them, the bits of its lines' units as f32. The right operand of a
+//! product without pages comes packed already ([`Pack`]), so that one that stays the same is packed
+//! once.
 
 use super::level::{Level, for_each_level};
 use super::scale::{Scale, integer, integer_max, magnitude_bits, max_magnitude_bits, power};
@@ -24,6 +26,9 @@ pub(crate) type Parallel<'p> = &'p dyn Fn(usize, &(dyn Fn(usize) + Sync));
 
 /// Rows of the result that one task computes: tiles that share a panel while it is near.
 const STRIP: usize = 64;
+
+/// Panels of the result that one task computes, whose sums stay near.
+const GROUP: usize = 8;
 
 /// Panels that one task packs.
 const TASK_PANELS: usize = 4;
@@ -138,6 +143,11 @@ struct Operand<'x> {
 }
 
 impl Operand<'_> {
+    /// Lines that are packed together where this is the left operand.
+    fn block(&self) -> usize {
+        if self.by_line { ROWS } else { COLUMNS }
+    }
+
     /// The scales of `lines`, filled up to whole panels.
     #[inline(always)]
     fn scales(&self, lines: Range<usize>, maxima: Maxima, bits: u32, into: &mut Scales) {
@@ -222,15 +232,15 @@ struct Packing {
 }
 
 impl Packing {
-    /// Length of a panel.
-    fn panel(self, k: usize) -> usize {
-        (self.count * k.div_ceil(2) + 1) * COLUMNS
+    /// Length of a panel or block of so many lines.
+    fn length(self, lines: usize, k: usize) -> usize {
+        (self.count * k.div_ceil(2) + 1) * lines
     }
 
     /// Packs `lines` whose terms lie side by side: `[slice][line][pair]`, with room for whole
     /// tiles.
     #[inline(always)]
-    fn lines(self, x: Operand<'_>, lines: Range<usize>, scales: &Scales, out: &mut Vec<i32>) {
+    fn lines(self, x: Operand<'_>, lines: Range<usize>, scales: &Scales, out: &mut [i32]) {
         let shift = self.shift;
         match (self.count, self.wide) {
             (1, _) => pack_lines::<1, false>(x, lines, scales, shift, out),
@@ -273,11 +283,11 @@ fn pack_lines<const N: usize, const WIDE: bool>(
     lines: Range<usize>,
     scales: &Scales,
     shift: u32,
-    out: &mut Vec<i32>,
+    out: &mut [i32],
 ) {
     let pairs = x.k.div_ceil(2);
     let (used, size) = (lines.len() * pairs, lines.len().next_multiple_of(ROWS) * pairs);
-    let mut slices = parts::<N>(room(out, N * size), size);
+    let mut slices = parts::<N>(out, size);
     slices.iter_mut().for_each(|slice| slice[used..].fill(0));
     for (row, line) in lines.enumerate() {
         let (c, up0, up1) = (scales.c[row], scales.up0[row], scales.up1[row]);
@@ -357,24 +367,33 @@ fn turn(lines: &[i32], count: usize, pairs: usize, slices: usize, out: &mut [i32
     }
 }
 
-/// Buffers that a thread keeps between products.
+/// Buffers for packing that a thread keeps between products.
+#[derive(Default)]
+struct Packer {
+    scales: Scales,
+    lines: Vec<i32>,
+}
+
+/// Buffers for multiplying.
 #[derive(Default)]
 struct Scratch {
-    scales: Scales,
-    packed: Vec<i32>,
-    lines: Vec<i32>,
     sums: Vec<f64>,
     tiles: [Tile; 3],
 }
 
 thread_local! {
-    static LEFT: RefCell<Scratch> = RefCell::default();
-    static RIGHT: RefCell<Scratch> = RefCell::default();
+    static PACKER: RefCell<Packer> = RefCell::default();
+    static LEFT: RefCell<Vec<i32>> = RefCell::default();
+    static RIGHT: RefCell<Vec<i32>> = RefCell::default();
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
+
+/// For what is not worth other threads.
+const SERIAL: Parallel<'static> = &|tasks, task| (0..tasks).for_each(task);
 
 impl Pack {
     fn panel(&self) -> usize {
-        Slices::new(self.bits).right().panel(self.k)
+        Slices::new(self.bits).right().length(COLUMNS, self.k)
     }
 
     /// Length of the packed operand.
@@ -398,9 +417,8 @@ impl Pack {
             let first = index * TASK_PANELS * COLUMNS;
             let lines = first..(first + TASK_PANELS * COLUMNS).min(n);
             if let Ok(mut out) = parts[index].lock() {
-                RIGHT.with_borrow_mut(|scratch| {
-                    let Scratch { scales, lines: buffer, .. } = scratch;
-                    pack_right(level, operand, (lines, max), bits, scales, buffer, &mut out);
+                PACKER.with_borrow_mut(|packer| {
+                    pack_right(level, operand, lines, max, bits, packer, &mut out);
                 });
             }
         });
@@ -427,15 +445,7 @@ impl Product {
             (pages, a.len(), packed.len(), out.len()) == (1, m * k, self.pack().len(), m * n),
             "operands of other sizes"
         );
-        let max = AtomicU32::new(0);
-        let parts: Vec<_> = out.chunks_mut(STRIP * n).map(Mutex::new).collect();
-        parallel(parts.len(), &|index| {
-            if let Ok(mut out) = parts[index].lock() {
-                let found = self.strip(level, index, (a, a_max), packed, &mut out);
-                max.fetch_max(found, Ordering::Relaxed);
-            }
-        });
-        max.into_inner()
+        self.page(level, (a, a_max), packed, out, parallel)
     }
 
     /// Multiplies page by page, into `out` `[pages, m, n]`; the bits of max|out|.
@@ -447,7 +457,7 @@ impl Product {
         out: &mut [f32],
         parallel: Parallel<'_>,
     ) -> u32 {
-        let Self { pages, m, k, n, tb, bits, .. } = *self;
+        let Self { pages, m, k, n, .. } = *self;
         assert!(
             a.len() == pages * m * k && b.len() == pages * k * n && out.len() == pages * m * n,
             "operands of other sizes"
@@ -456,38 +466,70 @@ impl Product {
         let parts: Vec<_> = out.chunks_mut(m * n).map(Mutex::new).collect();
         parallel(pages, &|page| {
             let (a, b) = (&a[page * m * k..][..m * k], &b[page * k * n..][..k * n]);
-            let operand = Operand { data: b, lines: n, k, by_line: tb };
-            RIGHT.with_borrow_mut(|scratch| {
-                let Scratch { scales, lines, packed, .. } = scratch;
+            RIGHT.with_borrow_mut(|packed| {
                 let packed = room(packed, self.pack().len());
-                pack_right(level, operand, (0..n, b_max), bits, scales, lines, packed);
+                self.pack().run(level, (b, b_max), packed, SERIAL);
                 if let Ok(mut out) = parts[page].lock() {
-                    for (index, out) in out.chunks_mut(STRIP * n).enumerate() {
-                        let found = self.strip(level, index, (a, a_max), packed, out);
-                        max.fetch_max(found, Ordering::Relaxed);
-                    }
+                    let found = self.page(level, (a, a_max), packed, &mut out, SERIAL);
+                    max.fetch_max(found, Ordering::Relaxed);
                 }
             });
         });
         max.into_inner()
     }
 
-    /// One strip of one page; the bits of its maximum.
-    fn strip(
+    /// Multiplies one page.
+    fn page(
         &self,
         level: Level,
-        index: usize,
         (a, maxima): (&[f32], Maxima),
         right: &[i32],
         out: &mut [f32],
+        parallel: Parallel<'_>,
     ) -> u32 {
         let Self { m, k, n, ta, bits, .. } = *self;
         let x = Operand { data: a, lines: m, k, by_line: !ta };
-        let rows = index * STRIP..((index + 1) * STRIP).min(m);
         let slices = Slices::new(bits);
-        LEFT.with_borrow_mut(|scratch| {
-            let task = Strip { level, x, maxima, rows, slices, bits, n };
-            run_strip(level, &task, scratch, right, out)
+        let strip_length = slices.left().length(STRIP, k);
+        LEFT.with_borrow_mut(|left| {
+            let left = room(left, slices.left().length(m.next_multiple_of(x.block()), k));
+            let blocks = left.chunks_mut(slices.left().length(x.block(), k));
+            let blocks: Vec<_> = blocks.map(Mutex::new).collect();
+            parallel(blocks.len(), &|index| {
+                let lines = index * x.block()..((index + 1) * x.block()).min(m);
+                if let Ok(mut out) = blocks[index].lock() {
+                    PACKER.with_borrow_mut(|Packer { scales, .. }| {
+                        pack_left(level, x, lines, maxima, bits, scales, &mut out);
+                    });
+                }
+            });
+            drop(blocks);
+            let left = &*left;
+
+            let groups = n.div_ceil(GROUP * COLUMNS);
+            let mut parts: Vec<Vec<&mut [f32]>> = Vec::new();
+            parts.resize_with(m.div_ceil(STRIP) * groups, Vec::new);
+            for (row, out) in out.chunks_mut(n).enumerate() {
+                let parts = &mut parts[row / STRIP * groups..];
+                for (part, out) in parts.iter_mut().zip(out.chunks_mut(GROUP * COLUMNS)) {
+                    part.push(out);
+                }
+            }
+            let parts: Vec<_> = parts.into_iter().map(Mutex::new).collect();
+            let panels = GROUP * slices.right().length(COLUMNS, k);
+            let max = AtomicU32::new(0);
+            parallel(parts.len(), &|index| {
+                let (strip, group) = (index / groups, index % groups);
+                let left = left.chunks(strip_length).nth(strip).unwrap_or_default();
+                let right = right.chunks(panels).nth(group).unwrap_or_default();
+                let task = Task { level, k, by_line: x.by_line, slices, left, right };
+                if let Ok(mut out) = parts[index].lock() {
+                    let found = SCRATCH
+                        .with_borrow_mut(|scratch| run_task(level, &task, scratch, &mut out));
+                    max.fetch_max(found, Ordering::Relaxed);
+                }
+            });
+            max.into_inner()
         })
     }
 }
@@ -495,10 +537,10 @@ impl Product {
 for_each_level! {
     fn pack_right(
         x: Operand<'_>,
-        of: (Range<usize>, Maxima),
+        lines: Range<usize>,
+        maxima: Maxima,
         bits: u32,
-        scales: &mut Scales,
-        buffer: &mut Vec<i32>,
+        packer: &mut Packer,
         out: &mut [i32],
     ) = pack_panels_of;
 }
@@ -506,78 +548,112 @@ for_each_level! {
 #[inline(always)]
 fn pack_panels_of(
     x: Operand<'_>,
-    (lines, maxima): (Range<usize>, Maxima),
+    lines: Range<usize>,
+    maxima: Maxima,
     bits: u32,
-    scales: &mut Scales,
-    buffer: &mut Vec<i32>,
+    Packer { scales, lines: buffer }: &mut Packer,
     out: &mut [i32],
 ) {
     x.scales(lines.clone(), maxima, bits, scales);
     let packing = Slices::new(bits).right();
-    let panels = out.chunks_exact_mut(packing.panel(x.k));
-    for (out, units) in panels.zip(scales.unit.chunks_exact(COLUMNS)) {
-        let (_, to) = out.split_at_mut(out.len() - COLUMNS);
-        for (to, unit) in to.iter_mut().zip(units) {
-            // A power of two in the range of f32, or NaN.
-            *to = (*unit as f32).to_bits() as i32;
-        }
-    }
+    let panels = out.chunks_exact_mut(packing.length(COLUMNS, x.k));
+    panels.zip(scales.unit.chunks_exact(COLUMNS)).for_each(|(panel, units)| end(panel, units));
     if x.by_line {
+        let pairs = x.k.div_ceil(2);
+        let buffer = room(buffer, packing.count * lines.len().next_multiple_of(ROWS) * pairs);
         packing.lines(x, lines.clone(), scales, buffer);
-        turn(buffer, lines.len(), x.k.div_ceil(2), packing.count, out);
+        turn(buffer, lines.len(), pairs, packing.count, out);
     } else {
         packing.panels(x, lines, scales, out);
     }
 }
 
-/// One task: some rows of the result.
-struct Strip<'x> {
-    level: Level,
-    x: Operand<'x>,
+for_each_level! {
+    fn pack_left(
+        x: Operand<'_>,
+        lines: Range<usize>,
+        maxima: Maxima,
+        bits: u32,
+        scales: &mut Scales,
+        out: &mut [i32],
+    ) = pack_block_of;
+}
+
+#[inline(always)]
+fn pack_block_of(
+    x: Operand<'_>,
+    lines: Range<usize>,
     maxima: Maxima,
-    rows: Range<usize>,
-    slices: Slices,
     bits: u32,
-    n: usize,
+    scales: &mut Scales,
+    out: &mut [i32],
+) {
+    x.scales(lines.clone(), maxima, bits, scales);
+    let packing = Slices::new(bits).left();
+    end(out, &scales.unit[..x.block()]);
+    if x.by_line {
+        packing.lines(x, lines, scales, out);
+    } else {
+        packing.panels(x, lines, scales, out);
+    }
+}
+
+/// Ends a panel or block with the units of its lines: powers of two in the range of f32, or NaN.
+fn end(packed: &mut [i32], units: &[f64]) {
+    let (_, to) = packed.split_at_mut(packed.len() - units.len());
+    for (to, unit) in to.iter_mut().zip(units) {
+        *to = (*unit as f32).to_bits() as i32;
+    }
+}
+
+/// The units at the end of a panel or block.
+#[inline(always)]
+fn unit(bits: i32) -> f64 {
+    f64::from(f32::from_bits(bits as u32))
+}
+
+/// Some rows and columns of one page.
+struct Task<'x> {
+    level: Level,
+    k: usize,
+    /// Whether the left operand is packed in blocks of rows, not in panels.
+    by_line: bool,
+    slices: Slices,
+    left: &'x [i32],
+    right: &'x [i32],
 }
 
 for_each_level! {
-    fn run_strip(
-        strip: &Strip<'_>,
+    fn run_task(
+        task: &Task<'_>,
         scratch: &mut Scratch,
-        right: &[i32],
-        out: &mut [f32],
-    ) -> u32 = Strip::run;
+        out: &mut [&mut [f32]],
+    ) -> u32 = Task::run;
 }
 
-impl Strip<'_> {
+impl Task<'_> {
     #[inline(always)]
-    fn run(&self, scratch: &mut Scratch, right: &[i32], out: &mut [f32]) -> u32 {
-        let Self { x, rows, slices, n, .. } = self;
-        let (n, pairs) = (*n, x.k.div_ceil(2));
-        let Scratch { scales, packed, sums, tiles, .. } = scratch;
-        x.scales(rows.clone(), self.maxima, self.bits, scales);
-        let packing = slices.left();
-        if x.by_line {
-            packing.lines(*x, rows.clone(), scales, packed);
-        } else {
-            let size = rows.len().div_ceil(COLUMNS) * packing.panel(x.k);
-            packing.panels(*x, rows.clone(), scales, room(packed, size));
-        }
-        let padded = n.next_multiple_of(COLUMNS);
+    fn run(&self, scratch: &mut Scratch, out: &mut [&mut [f32]]) -> u32 {
+        let Self { k, slices, left, .. } = *self;
+        let pairs = k.div_ceil(2);
+        let Scratch { sums, tiles } = scratch;
         let chunk = slices.terms_max / 2;
-        if pairs > chunk && sums.len() < STRIP * padded {
-            sums.resize(STRIP * padded, 0.0);
+        if pairs > chunk && sums.len() < STRIP * GROUP * COLUMNS {
+            sums.resize(STRIP * GROUP * COLUMNS, 0.0);
         }
+        let lines = if self.by_line { ROWS } else { COLUMNS };
         let mut max = 0;
         for first in (0..pairs).step_by(chunk) {
             let span = first..(first + chunk).min(pairs);
-            let panels = right.chunks_exact(slices.right().panel(x.k));
-            for (panel, right) in (0..n).step_by(COLUMNS).zip(panels) {
+            let panels = self.right.chunks_exact(slices.right().length(COLUMNS, k));
+            for (panel, right) in panels.enumerate() {
                 let (right, units) = right.split_at(right.len() - COLUMNS);
-                for top in (0..rows.len()).step_by(ROWS) {
-                    let mut values = self.tile(packed, right, top, &span, tiles);
-                    let at = |i: usize| (top + i) * padded + panel;
+                for (tile, out) in out.chunks_mut(ROWS).enumerate() {
+                    let top = tile * ROWS;
+                    let length = slices.left().length(lines, k);
+                    let block = &left[top / lines * length..][..length];
+                    let mut values = self.tile(block, right, top % lines, &span, tiles);
+                    let at = |i: usize| ((top + i) * GROUP + panel) * COLUMNS;
                     if first > 0 {
                         for (i, row) in values.iter_mut().enumerate() {
                             for (value, sum) in row.iter_mut().zip(&sums[at(i)..]) {
@@ -591,21 +667,20 @@ impl Strip<'_> {
                         }
                         continue;
                     }
-                    let units: [f64; COLUMNS] =
-                        std::array::from_fn(|j| f64::from(f32::from_bits(units[j] as u32)));
-                    let width = COLUMNS.min(n - panel);
-                    for (i, row) in values.iter().enumerate().take(rows.len() - top) {
-                        let unit = scales.unit[top + i];
+                    let columns: [f64; COLUMNS] = std::array::from_fn(|j| unit(units[j]));
+                    let rows = &block[length - lines + top % lines..];
+                    for ((row, of_row), out) in values.iter().zip(rows).zip(out) {
+                        let scale = unit(*of_row);
                         let mut rounded = [0.0; COLUMNS];
                         for j in 0..COLUMNS {
-                            rounded[j] = (row[j] * (unit * units[j])) as f32;
+                            rounded[j] = (row[j] * (scale * columns[j])) as f32;
                             max = max.max(magnitude_bits(rounded[j]));
                         }
-                        let to = &mut out[(top + i) * n + panel..][..width];
+                        let to = &mut out[panel * COLUMNS..];
                         // A copy of known length is a few stores, not a call.
-                        match <&mut [f32; COLUMNS]>::try_from(&mut *to) {
-                            Ok(to) => *to = rounded,
-                            Err(_) => to.copy_from_slice(&rounded[..width]),
+                        match to.first_chunk_mut() {
+                            Some(to) => *to = rounded,
+                            None => to.copy_from_slice(&rounded[..to.len()]),
                         }
                     }
                 }
@@ -614,30 +689,29 @@ impl Strip<'_> {
         max
     }
 
-    /// The exact sums of one tile over the pairs of `span`: rows from `top`, and one panel.
+    /// The exact sums of one tile over the pairs of `span`: rows from `top` of a block, and one
+    /// panel.
     #[inline(always)]
     fn tile(
         &self,
-        left: &[i32],
-        right: &[i32],
+        block: &[i32],
+        panel: &[i32],
         top: usize,
         span: &Range<usize>,
         tiles: &mut [Tile; 3],
     ) -> [[f64; COLUMNS]; ROWS] {
-        let pairs = self.x.k.div_ceil(2);
-        let (cut, packing) = (self.slices.cut, self.slices.left());
-        let (start, slice, strides) = if self.x.by_line {
-            let slice = self.rows.len().next_multiple_of(ROWS) * pairs;
-            (top * pairs + span.start, slice, Strides { row: pairs, pair: 1 })
+        let pairs = self.k.div_ceil(2);
+        let (cut, count) = (self.slices.cut, self.slices.left().count);
+        let (start, slice, strides) = if self.by_line {
+            (span.start, ROWS * pairs, Strides { row: pairs, pair: 1 })
         } else {
-            let panel = top / COLUMNS * packing.panel(self.x.k);
-            let start = panel + span.start * COLUMNS + top % COLUMNS;
-            (start, pairs * COLUMNS, Strides { row: 1, pair: COLUMNS })
+            let start = span.start * COLUMNS + top;
+            (start, COLUMNS * pairs, Strides { row: 1, pair: COLUMNS })
         };
-        for (index, tile) in tiles.iter_mut().enumerate().take(packing.count) {
+        for (index, tile) in tiles.iter_mut().enumerate().take(count) {
             let of_right = if cut == Cut::Both { index } else { 0 };
-            let a = &left[start + index * slice..];
-            let b = &right[(of_right * pairs + span.start) * COLUMNS..];
+            let a = &block[start + index * slice..];
+            let b = &panel[(of_right * pairs + span.start) * COLUMNS..];
             tile::multiply(self.level, a, strides, b, span.len(), tile);
         }
         let mut values = [[0.0; COLUMNS]; ROWS];

@@ -88,7 +88,8 @@ impl PublicSet {
         Ok((self.parse)(&read_bounded(&artifacts.path(self.artifact)?, SET_BYTES_MAX)?)?)
     }
 
-    /// The demonstration's benchmark and submissions.
+    /// The demonstration's benchmark and submissions, of the rows whose fields are as short as the
+    /// spec allows.
     ///
     /// # Errors
     /// [`NodeError`] when the artifact is missing or is not what it was.
@@ -101,7 +102,10 @@ impl PublicSet {
             honest_rows,
             half_rows: honest_rows / 2,
         };
-        Ok(DemoSets::build(&self.rows(artifacts)?, &SPLIT_SEED, &plan)?)
+        let most = spec.rows.field_bytes_max.get() as usize;
+        let mut rows = self.rows(artifacts)?;
+        rows.retain(|row| row.input.len().max(row.output.len()) <= most);
+        Ok(DemoSets::build(&rows, &SPLIT_SEED, &plan)?)
     }
 }
 

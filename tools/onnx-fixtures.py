@@ -353,6 +353,18 @@ def operators(out):
             "Cos",
             n("Mul", n("Cast", n("Range", *map(np.int64, (0, 8, 1))), to=1), f32(0.3)),
         ),
+        "tuples": n("GatherND", "x", np.array([[1, 2], [0, -1]], np.int64)),
+        "tuples_live": n("GatherND", w, n("Unsqueeze", "ids", i64(-1))),
+        "tuples_hit": n(
+            "Cast",
+            n("GatherND", n("Greater", "x", f32(0.0)), np.array([[0, 1, 2], [1, 2, 7]], np.int64)),
+            to=TensorProto.FLOAT,
+        ),
+        "elements_known": n(
+            "Add",
+            n("GatherElements", floats(3, 4), np.array([[2, 0, 1, 1], [1, 1, 0, 2]], np.int64), axis=0),
+            n("ReduceMax", "x"),
+        ),
     }
     given = [
         helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 3, 8]),

@@ -78,6 +78,7 @@ const OPERATORS: &[Operator] = &[
     operator("Floor", 1, elementwise::unary),
     operator("Gather", 2, movement::gather),
     operator("GatherElements", 2, movement::gather_elements),
+    operator("GatherND", 2, movement::gather_tuples),
     operator("Gelu", 1, composed::gelu),
     operator("Gemm", 3, product::gemm),
     operator("Greater", 2, elementwise::binary),

@@ -3,7 +3,7 @@
 use super::{Node, Results, axes, axis};
 use crate::ir::{Element, Shape, count};
 use crate::onnx::import::error::Problem;
-use crate::onnx::import::fold::{Builder, Item, broadcast, wrong};
+use crate::onnx::import::fold::{Binary, Builder, Item, broadcast, wrong};
 use crate::onnx::import::tensor::{self, Known, limited};
 use crate::onnx::import::{CONSTANT_ELEMENTS_MAX, ELEMENTS_MAX};
 use std::rc::Rc;
@@ -328,6 +328,42 @@ pub(super) fn gather(b: &mut Builder<'_>, node: &Node<'_>) -> Results {
     Ok(vec![b.reshape(&taken, &result)?])
 }
 
+/// GatherND: parts of x at tuples of indices into its first dimensions.
+pub(super) fn gather_tuples(b: &mut Builder<'_>, node: &Node<'_>) -> Results {
+    let (x, ids) = (node.get(0)?, node.get(1)?);
+    b.expect(ids, Element::I64)?;
+    if node.attributes.integer("batch_dims", 0)? != 0 {
+        return Err(Problem::Attribute("batch_dims".into()));
+    }
+    let (shape, id_shape) = (b.shape(x), b.shape(ids));
+    let Some((size, grid)) = id_shape.split_last().filter(|(size, _)| **size <= shape.len()) else {
+        return Err(Problem::Shape(format!("{id_shape:?} holds no indices into {shape:?}")));
+    };
+    let (first, rest) = shape.split_at(*size);
+    let matrix = b.reshape(x, &[&[count(first)], rest].concat())?;
+    let flat = match ids {
+        Item::Known(known) => {
+            let mut flat = Vec::with_capacity(count(grid));
+            for tuple in known.tensor.data.chunks_exact((*size).max(1)).take(count(grid)) {
+                let mut at = 0.0;
+                for (i, n) in tuple.iter().zip(first) {
+                    let n = *n as f64;
+                    let i = if *i < 0.0 { i + n } else { *i };
+                    if !(0.0..n).contains(&i) {
+                        return Err(Problem::Range(format!("index {i} of {n}")));
+                    }
+                    at = at * n + i;
+                }
+                flat.push(at);
+            }
+            b.known(Element::I64, grid.to_vec(), flat)?
+        }
+        Item::Live(_) if *size == 1 => b.reshape(ids, grid)?,
+        Item::Live(_) => return Err(Problem::NotConstant(1)),
+    };
+    Ok(vec![rows(b, &matrix, 0, &flat)?])
+}
+
 /// Gather: x along `axis` at indices that count from the front.
 fn rows(b: &mut Builder<'_>, x: &Item, axis: usize, ids: &Item) -> Result<Item, Problem> {
     let shape = b.shape(x);
@@ -343,6 +379,11 @@ fn rows(b: &mut Builder<'_>, x: &Item, axis: usize, ids: &Item) -> Result<Item, 
             ids.tensor.data.iter().flat_map(move |i| page(p)[*i as usize * inner..][..inner].iter())
         });
         return b.known(x.element, result, data.copied().collect());
+    }
+    if b.element(x) == Element::Bool {
+        let numbers = b.numbers(x)?;
+        let (zero, taken) = (b.scalar(0.0), rows(b, &numbers, axis, ids)?);
+        return b.binary(Binary::Less, &zero, &taken);
     }
     b.expect(x, Element::F32)?;
     b.admit(&result)?;
@@ -363,13 +404,16 @@ fn rows(b: &mut Builder<'_>, x: &Item, axis: usize, ids: &Item) -> Result<Item, 
     b.transpose(&taken, &perm)
 }
 
-/// One element per row, along the last dimension.
+/// One element per row, along the last dimension; whatever is there where all is known.
 pub(super) fn gather_elements(b: &mut Builder<'_>, node: &Node<'_>) -> Results {
     let (x, ids) = (node.get(0)?, node.get(1)?);
-    b.expect(x, Element::F32)?;
     b.expect(ids, Element::I64)?;
     let (shape, id_shape) = (b.shape(x), b.shape(ids));
     let axis = axis(node.attributes.integer("axis", 0)?, shape.len())?;
+    if let (Item::Known(x), Item::Known(ids)) = (x, ids) {
+        return Ok(vec![known_elements(b, x, ids, axis)?]);
+    }
+    b.expect(x, Element::F32)?;
     let mut expected = shape.clone();
     expected[axis] = 1;
     if axis + 1 != shape.len() || id_shape != expected {
@@ -381,6 +425,36 @@ pub(super) fn gather_elements(b: &mut Builder<'_>, node: &Node<'_>) -> Results {
     }
     let (x, ids) = (b.live(x)?, b.live(ids)?);
     Ok(vec![Item::Live(b.g.take_last(x, ids))])
+}
+
+fn known_elements(
+    b: &Builder<'_>,
+    x: &Known,
+    ids: &Known,
+    axis: usize,
+) -> Result<Item, Problem> {
+    let (shape, grid) = (&x.tensor.shape, &ids.tensor.shape);
+    let fits = |d: usize| d == axis || grid[d] <= shape[d];
+    if grid.len() != shape.len() || !(0..grid.len()).all(fits) {
+        return Err(Problem::Shape(format!("elements of {shape:?} at indices {grid:?}")));
+    }
+    let n = shape[axis] as f64;
+    let mut data = Vec::with_capacity(ids.tensor.data.len());
+    for (place, index) in ids.tensor.data.iter().enumerate() {
+        let index = if *index < 0.0 { index + n } else { *index };
+        if !(0.0..n).contains(&index) {
+            return Err(Problem::Range(format!("index {index} of {n}")));
+        }
+        let (mut rest, mut stride, mut at) = (place, 1, 0);
+        for d in (0..grid.len()).rev() {
+            let i = if d == axis { index as usize } else { rest % grid[d] };
+            at += i * stride;
+            rest /= grid[d];
+            stride *= shape[d];
+        }
+        data.push(x.tensor.data[at]);
+    }
+    b.known(x.element, grid.clone(), data)
 }
 
 /// Trilu: the upper or lower triangle of the last two dimensions, zeros elsewhere.

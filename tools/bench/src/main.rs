@@ -3,14 +3,16 @@
 //! `prepare` writes what every party trains into a folder; `serve` takes and times steps when told
 //! to; `train` runs a workload to its end and scores it; `export` writes the first step as an ONNX
 //! test case. `cargo xtask bench` and `cargo xtask quality` call them, and `step.py` beside this
-//! crate. `forward` writes a reference model's forward graph, for `forward.py`. `separation`
-//! evaluates honest and dishonest datasets. No test depends on a time measured here.
+//! crate. `forward` writes a reference model's forward graph, for `forward.py`; `imported` trains
+//! what `exported.py` wrote; `separation` evaluates honest and dishonest datasets. No test depends
+//! on a time measured here.
 #![forbid(unsafe_code)]
 
 mod decoder;
 mod demonstration;
 mod export;
 mod forward;
+mod imported;
 mod memory;
 mod onnx_case;
 mod party;
@@ -49,6 +51,8 @@ enum Command {
     Export(Setting),
     /// Writes the forward graph of a reference model.
     Forward(forward::Forward),
+    /// Trains the last block of an exported model beside the built-in family's.
+    Imported(imported::Imported),
     /// Evaluates honest and dishonest datasets of a spec: one JSON object per evaluation.
     Separation(separation::Separation),
 }
@@ -63,6 +67,7 @@ fn main() -> ExitCode {
         }
         Command::Export(setting) => export::run(&setting),
         Command::Forward(arguments) => forward::run(&arguments).and_then(|made| print(&made)),
+        Command::Imported(arguments) => imported::run(&arguments).and_then(|losses| print(&losses)),
         Command::Separation(arguments) => separation::run(&arguments, print),
     };
     match done {

@@ -427,12 +427,7 @@ pub(super) fn gather_elements(b: &mut Builder<'_>, node: &Node<'_>) -> Results {
     Ok(vec![Item::Live(b.g.take_last(x, ids))])
 }
 
-fn known_elements(
-    b: &Builder<'_>,
-    x: &Known,
-    ids: &Known,
-    axis: usize,
-) -> Result<Item, Problem> {
+fn known_elements(b: &Builder<'_>, x: &Known, ids: &Known, axis: usize) -> Result<Item, Problem> {
     let (shape, grid) = (&x.tensor.shape, &ids.tensor.shape);
     let fits = |d: usize| d == axis || grid[d] <= shape[d];
     if grid.len() != shape.len() || !(0..grid.len()).all(fits) {

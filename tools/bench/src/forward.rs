@@ -6,11 +6,12 @@
 use anyhow::{Context as _, ensure};
 use clap::{Args, ValueEnum};
 use dataforge_core::plan::BatchShape;
-use dataforge_core::spec::{BertShape, LlamaShape, Method};
+use dataforge_core::spec::{LlamaShape, Method};
 use dataforge_evaluate::read_weights;
 use dataforge_graph::llama::{self, Parameter, Start, Tuning};
 use dataforge_graph::onnx::{self, Lowering, LoweringOptions};
 use dataforge_graph::{Element, Graph, Scales, bert};
+use dataforge_matrix::material::minilm_shape;
 use dataforge_node::Home;
 use dataforge_node::artifacts::{ArtifactLock, Artifacts, Silent};
 use dataforge_node::fs::write_atomic;
@@ -113,16 +114,7 @@ fn smollm2(arguments: &Forward) -> anyhow::Result<Case> {
 
 fn minilm(arguments: &Forward) -> anyhow::Result<Case> {
     let &Forward { rows, positions, operand_bits, .. } = arguments;
-    let shape = BertShape {
-        vocabulary: size(30_522)?,
-        width: size(384)?,
-        layers: size(6)?,
-        heads: size(12)?,
-        hidden: size(1_536)?,
-        context: size(512)?,
-        types: size(2)?,
-        norm_epsilon_pico: size(1)?,
-    };
+    let shape = minilm_shape()?;
     ensure!(positions <= shape.context, "the model has {} positions", shape.context);
     let [rows, positions] = [rows, positions].map(|n| n.get() as usize);
     let graph = bert::embedding(&shape, rows, positions, operand_bits);

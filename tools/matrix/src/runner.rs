@@ -1,6 +1,6 @@
 //! Runs all cases under one setting.
 
-use crate::cases::{Built, CASES, lowering, model_file};
+use crate::cases::{Built, Named, lowering, model_file};
 use crate::provision::Provision;
 use crate::setting::{Runner, Setting};
 use anyhow::{Context as _, bail};
@@ -32,14 +32,14 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/run_case.py");
 /// The digest of each case, in order, or why there is none.
 pub(crate) fn digests(
     setting: &Setting,
-    built: &[Built],
+    cases: &[&Named],
     folder: &Path,
     provision: &Provision,
 ) -> Vec<Result<FileDigest, String>> {
     let command = match setting.runner {
         Runner::Interpreter => {
-            let digest = |built: &Built| interpreted(built).map_err(|e| format!("{e:#}"));
-            return built.iter().map(digest).collect();
+            let digest = |case: &&Named| interpreted(&case.built).map_err(|e| format!("{e:#}"));
+            return cases.iter().map(digest).collect();
         }
         Runner::Native => native(setting, provision, None),
         Runner::Emulated(cpu) => native(setting, provision, Some(cpu)),
@@ -47,8 +47,8 @@ pub(crate) fn digests(
         Runner::OnnxReference => reference(provision),
     };
     match command {
-        Ok(command) => answers(command, setting, folder),
-        Err(error) => vec![Err(format!("{error:#}")); CASES.len()],
+        Ok(command) => answers(command, setting, cases, folder),
+        Err(error) => vec![Err(format!("{error:#}")); cases.len()],
     }
 }
 
@@ -89,6 +89,7 @@ fn reference(provision: &Provision) -> anyhow::Result<Command> {
 fn answers(
     mut command: Command,
     setting: &Setting,
+    cases: &[&Named],
     folder: &Path,
 ) -> Vec<Result<FileDigest, String>> {
     let level = setting.level.to_possible_value();
@@ -96,11 +97,11 @@ fn answers(
         .args(["--threads", &setting.threads.to_string()])
         .args(["--optimisation", level.as_ref().map_or("none", |level| level.get_name())])
         .args(["--model", &model_file(setting.lowering)])
-        .args(CASES.iter().map(|case| folder.join(case.name)));
+        .args(cases.iter().map(|case| folder.join(case.name)));
     let program = command.get_program().to_string_lossy().into_owned();
     let output = match command.output() {
         Ok(output) => output,
-        Err(error) => return vec![Err(format!("cannot start {program}: {error}")); CASES.len()],
+        Err(error) => return vec![Err(format!("cannot start {program}: {error}")); cases.len()],
     };
     let mut reports = BTreeMap::new();
     for line in String::from_utf8_lossy(&output.stdout).lines() {
@@ -116,7 +117,7 @@ fn answers(
         Some(Report { error, .. }) => Err(error.unwrap_or_default()),
         None => Err(ended.clone()),
     };
-    CASES.iter().map(|case| case.name).map(answer).collect()
+    cases.iter().map(|case| case.name).map(answer).collect()
 }
 
 fn interpreted(built: &Built) -> anyhow::Result<FileDigest> {

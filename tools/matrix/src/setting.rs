@@ -41,6 +41,8 @@ pub(crate) struct Setting {
     pub(crate) lowering: &'static str,
     /// Whether `--quick` runs it.
     pub(crate) quick: bool,
+    /// Whether it runs the cases that `--quick` leaves out; an emulator takes minutes for each.
+    pub(crate) large: bool,
 }
 
 /// The version that `artifacts.lock` pins. Its answers must be right; another version may be
@@ -56,10 +58,14 @@ const BASE: Setting = Setting {
     level: Level::None,
     lowering: "stock",
     quick: true,
+    large: true,
 };
 
 /// Varied around the base, and not part of the quick matrix.
 const FULL: Setting = Setting { quick: false, ..BASE };
+
+/// As [`FULL`], with small cases only: two changes at once, or a second emulator of a kind.
+const SMALL: Setting = Setting { large: false, ..FULL };
 
 /// The base comes first.
 pub(crate) const SETTINGS: &[Setting] = &[
@@ -75,14 +81,14 @@ pub(crate) const SETTINGS: &[Setting] = &[
         runner: Runner::Emulated("Nehalem"),
         level: Level::All,
         threads: 2,
-        ..FULL
+        ..SMALL
     },
     Setting { name: "Haswell (AVX2)", runner: Runner::Emulated("Haswell"), ..FULL },
     Setting {
         name: "Haswell (AVX2), optimisation all",
         runner: Runner::Emulated("Haswell"),
         level: Level::All,
-        ..FULL
+        ..SMALL
     },
     Setting { name: "1.32.0", engine: "1.32.0", ..FULL },
     Setting { name: "1.30.0", engine: "1.30.0", ..FULL },
@@ -94,7 +100,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         engine: "1.24.4",
         level: Level::All,
         threads: 4,
-        ..FULL
+        ..SMALL
     },
     Setting { name: "fused", lowering: "fused", ..BASE },
     Setting { name: "fused, 4 threads", lowering: "fused", threads: 4, ..FULL },
@@ -102,7 +108,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         name: "fused, Nehalem (SSE4)",
         lowering: "fused",
         runner: Runner::Emulated("Nehalem"),
-        ..FULL
+        ..SMALL
     },
     Setting {
         name: "fused, Haswell (AVX2)",
@@ -116,20 +122,20 @@ pub(crate) const SETTINGS: &[Setting] = &[
         name: "int8 slices, Nehalem (SSE4)",
         lowering: "slices",
         runner: Runner::Emulated("Nehalem"),
-        ..FULL
+        ..SMALL
     },
     Setting {
         name: "int8 slices, Haswell (AVX2)",
         lowering: "slices",
         runner: Runner::Emulated("Haswell"),
-        ..FULL
+        ..SMALL
     },
     Setting { name: "int8 slices, 1.24.4", lowering: "slices", engine: "1.24.4", ..FULL },
     Setting {
         name: "int8 slices, aarch64",
         lowering: "slices",
         runner: Runner::Aarch64("neoverse-n1"),
-        ..FULL
+        ..SMALL
     },
     Setting {
         name: "int8 slices, onnx.reference",
@@ -151,7 +157,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         name: "1.20.1, Nehalem (SSE4)",
         engine: "1.20.1",
         runner: Runner::Emulated("Nehalem"),
-        ..FULL
+        ..SMALL
     },
     Setting { name: "aarch64", runner: Runner::Aarch64("neoverse-n1"), ..FULL },
     Setting {
@@ -159,20 +165,20 @@ pub(crate) const SETTINGS: &[Setting] = &[
         runner: Runner::Aarch64("neoverse-n1"),
         level: Level::All,
         threads: 2,
-        ..FULL
+        ..SMALL
     },
-    Setting { name: "aarch64 with SVE", runner: Runner::Aarch64("a64fx"), ..FULL },
+    Setting { name: "aarch64 with SVE", runner: Runner::Aarch64("a64fx"), ..SMALL },
     Setting {
         name: "aarch64, 1.24.4",
         runner: Runner::Aarch64("neoverse-n1"),
         engine: "1.24.4",
-        ..FULL
+        ..SMALL
     },
     Setting {
         name: "aarch64, 1.20.1",
         runner: Runner::Aarch64("neoverse-n1"),
         engine: "1.20.1",
-        ..FULL
+        ..SMALL
     },
     Setting { name: "onnx.reference", runner: Runner::OnnxReference, engine: "", ..BASE },
     Setting { name: "interpreter", runner: Runner::Interpreter, engine: "", ..FULL },

@@ -42,6 +42,66 @@ fn int8_slices_give_the_golden_proof() {
 }
 
 #[test]
+fn fused_operators_give_the_golden_proof() {
+    golden_again(&["--lowering", "fused"]);
+}
+
+/// `short@1` with a rate and a decay that blow the weights up within its five steps.
+fn divergent() -> Short {
+    let [rate, decay] = ["learning_rate_micro", "weight_decay_micro"];
+    Short::new()
+        .replacing(
+            "short/1/spec.toml",
+            &format!("{rate} = 1_000"),
+            &format!("{rate} = 4_000_000_000"),
+        )
+        .replacing(
+            "short/1/spec.toml",
+            &format!("{decay} = 10_000"),
+            &format!("{decay} = 4_000_000_000"),
+        )
+}
+
+/// The proof file of a run that diverges, by `command`.
+#[track_caller]
+fn diverged(short: &Short, mut command: Command) -> Vec<u8> {
+    let path = short.scratch().path("diverged.proof");
+    let dataset = Short::golden_path("dataset.jsonl");
+    Answer::of(Short::evaluate(&mut command, &dataset, &path)).expect(0, &["diverged", "step"]);
+    fs::read(path).unwrap()
+}
+
+#[test]
+fn divergence_is_a_verdict_that_is_the_same_everywhere_and_replays() {
+    let short = divergent();
+    let file = diverged(&short, short.program());
+    for arguments in [
+        ["--threads", "1"],
+        ["--lowering", "stock"],
+        ["--lowering", "slices"],
+        ["--lowering", "fused"],
+    ] {
+        let mut command = short.program();
+        command.args(arguments);
+        assert_eq!(diverged(&short, command), file, "with {arguments:?}");
+    }
+    let proof = ScoreProof::from_file(&file).unwrap();
+    assert_eq!(proof.verdict().to_string(), "diverged");
+    assert_eq!(proof.lift().0, 0);
+    let path = short.scratch().path("diverged.proof");
+    let dataset = Short::golden_path("dataset.jsonl");
+    Answer::of(Short::replay(&mut short.program(), &path, &dataset)).expect(0, &["holds"]);
+}
+
+#[test]
+#[ignore = "needs qemu-x86_64"]
+fn divergence_is_the_same_verdict_without_avx() {
+    let short = divergent();
+    let file = diverged(&short, short.program());
+    assert_eq!(diverged(&short, short.used_by(dataforge_on("Nehalem"))), file);
+}
+
+#[test]
 #[ignore = "needs qemu-x86_64"]
 fn a_cpu_without_avx_gives_the_golden_proof() {
     let short = Short::new();

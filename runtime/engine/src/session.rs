@@ -18,6 +18,7 @@ use ort::session::{Session, SessionInputValue};
 use ort::value::{DynValue, Tensor};
 use prost::Message as _;
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 /// How far ONNX Runtime may rewrite a graph before it runs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,8 +137,14 @@ fn session(
     builder = builder
         .with_execution_providers([dispatch.error_on_failure()])
         .map_err(|error| refused(error.into()))?;
+    // ONNX Runtime registers our domain once per session, and two at a time can collide in a table
+    // of the process.
+    let _alone = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
     builder.commit_from_memory(model).map_err(EngineError::loading)
 }
+
+/// Held while a session is made.
+static LOADING: Mutex<()> = Mutex::new(());
 
 fn run(session: &mut Session, feed: Feed<'_>) -> Result<Vec<(String, DynValue)>, EngineError> {
     let mut results = session.run(feed.values)?;

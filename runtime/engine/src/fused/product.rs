@@ -33,6 +33,9 @@ const GROUP: usize = 8;
 /// Panels that one task packs.
 const TASK_PANELS: usize = 4;
 
+/// Pairs of a line that are packed at a time.
+const LINE_PAIRS: usize = 16;
+
 /// Terms that share a pass over the result, at most: what of two panels fits the nearest cache.
 const CHUNK: usize = 256;
 
@@ -208,16 +211,30 @@ fn pair(low: i32, high: i32) -> i32 {
     (low & 0xffff) | (high << 16)
 }
 
-/// The first N slices of a pair of integers: high, low, sum; or the integers where N is 1.
+/// Scales of L lines side by side: C, and the two factors of 1 / unit.
+type LaneScales<'x, const L: usize> = [&'x [f32; L]; 3];
+
+/// The first N slices of L pairs of terms: high, low, sum; or the integers where N is 1. Whole
+/// arrays in and out, so that all of it stays in vector registers.
 #[inline(always)]
-fn cut<const N: usize>(n: [i32; 2], shift: u32) -> [i32; N] {
-    let mut slices = [pair(n[0], n[1]); N];
-    if N > 1 {
-        let high = n.map(|n| (n + (1 << (shift - 1))) >> shift);
+fn cut<const N: usize, const L: usize, const WIDE: bool>(
+    terms: [&[f32; L]; 2],
+    [c, up0, up1]: LaneScales<'_, L>,
+    shift: u32,
+) -> [[i32; L]; N] {
+    let mut slices = [[0; L]; N];
+    let half = if N > 1 { 1 << (shift - 1) } else { 0 };
+    for j in 0..L {
+        let n = terms.map(|x| integer::<WIDE>(x[j], c[j], up0[j], up1[j]));
+        if N == 1 {
+            slices[0][j] = pair(n[0], n[1]);
+            continue;
+        }
+        let high = n.map(|n| (n + half) >> shift);
         let low = [n[0] - (high[0] << shift), n[1] - (high[1] << shift)];
         let sum = [high[0] + low[0], high[1] + low[1]];
-        for (slice, [low, high]) in slices.iter_mut().zip([high, low, sum]) {
-            *slice = pair(low, high);
+        for (slice, [first, second]) in slices.iter_mut().zip([high, low, sum]) {
+            slice[j] = pair(first, second);
         }
     }
     slices
@@ -277,6 +294,17 @@ fn parts<const N: usize>(mut data: &mut [i32], size: usize) -> [&mut [i32]; N] {
     std::array::from_fn(|_| data.split_off_mut(..size).unwrap_or_default())
 }
 
+/// The first terms of pairs, and the second.
+#[inline(always)]
+fn halves(terms: &[f32; 2 * LINE_PAIRS]) -> [[f32; LINE_PAIRS]; 2] {
+    let mut halves = [[0.0; LINE_PAIRS]; 2];
+    for p in 0..LINE_PAIRS {
+        halves[0][p] = terms[2 * p];
+        halves[1][p] = terms[2 * p + 1];
+    }
+    halves
+}
+
 #[inline(always)]
 fn pack_lines<const N: usize, const WIDE: bool>(
     x: Operand<'_>,
@@ -290,20 +318,26 @@ fn pack_lines<const N: usize, const WIDE: bool>(
     let mut slices = parts::<N>(out, size);
     slices.iter_mut().for_each(|slice| slice[used..].fill(0));
     for (row, line) in lines.enumerate() {
-        let (c, up0, up1) = (scales.c[row], scales.up0[row], scales.up1[row]);
-        let n = |x: f32| integer::<WIDE>(x, c, up0, up1);
+        let [c, up0, up1] =
+            [&scales.c, &scales.up0, &scales.up1].map(|part| [part[row]; LINE_PAIRS]);
         let mut to = slices.each_mut().map(|slice| &mut slice[row * pairs..][..pairs]);
-        let (couples, odd) = x.data[line * x.k..][..x.k].as_chunks::<2>();
-        for (p, [x0, x1]) in couples.iter().enumerate() {
-            let cut = cut::<N>([n(*x0), n(*x1)], shift);
-            for (to, slice) in to.iter_mut().zip(cut) {
-                to[p] = slice;
-            }
-        }
-        if let [x] = odd {
-            let cut = cut::<N>([n(*x), 0], shift);
-            for (to, slice) in to.iter_mut().zip(cut) {
-                to[pairs - 1] = slice;
+        let terms = x.data[line * x.k..][..x.k].chunks(2 * LINE_PAIRS);
+        for (first, terms) in (0..).step_by(LINE_PAIRS).zip(terms) {
+            let [even, odd] = match terms.first_chunk() {
+                Some(terms) => halves(terms),
+                None => {
+                    let mut padded = [0.0; 2 * LINE_PAIRS];
+                    padded[..terms.len()].copy_from_slice(terms);
+                    halves(&padded)
+                }
+            };
+            let cuts = cut::<N, LINE_PAIRS, WIDE>([&even, &odd], [&c, &up0, &up1], shift);
+            for (to, cut) in to.iter_mut().zip(&cuts) {
+                let to = &mut to[first..];
+                match to.first_chunk_mut() {
+                    Some(to) => *to = *cut,
+                    None => to.copy_from_slice(&cut[..to.len()]),
+                }
             }
         }
     }
@@ -335,12 +369,11 @@ fn pack_panels<const N: usize, const WIDE: bool>(
                     None => term[..width].copy_from_slice(from),
                 }
             }
-            let n = |t: usize, j: usize| integer::<WIDE>(terms[t][j], c[j], up0[j], up1[j]);
-            let mut to = slices.each_mut().map(|slice| &mut slice[p * COLUMNS..][..COLUMNS]);
-            for j in 0..COLUMNS {
-                let cut = cut::<N>([n(0, j), n(1, j)], shift);
-                for (to, slice) in to.iter_mut().zip(cut) {
-                    to[j] = slice;
+            let terms = terms.each_ref();
+            let cuts = cut::<N, COLUMNS, WIDE>(terms, [c, up0, up1], shift);
+            for (slice, cut) in slices.iter_mut().zip(&cuts) {
+                if let Some(to) = slice[p * COLUMNS..].first_chunk_mut() {
+                    *to = *cut;
                 }
             }
         }
@@ -379,7 +412,11 @@ struct Packer {
 struct Scratch {
     sums: Vec<f64>,
     tiles: [Tile; 3],
+    values: Values,
 }
+
+/// One tile of exact sums.
+type Values = [[f64; COLUMNS]; ROWS];
 
 thread_local! {
     static PACKER: RefCell<Packer> = RefCell::default();
@@ -636,7 +673,7 @@ impl Task<'_> {
     fn run(&self, scratch: &mut Scratch, out: &mut [&mut [f32]]) -> u32 {
         let Self { k, slices, left, .. } = *self;
         let pairs = k.div_ceil(2);
-        let Scratch { sums, tiles } = scratch;
+        let Scratch { sums, tiles, values } = scratch;
         let chunk = slices.terms_max / 2;
         if pairs > chunk && sums.len() < STRIP * GROUP * COLUMNS {
             sums.resize(STRIP * GROUP * COLUMNS, 0.0);
@@ -652,7 +689,7 @@ impl Task<'_> {
                     let top = tile * ROWS;
                     let length = slices.left().length(lines, k);
                     let block = &left[top / lines * length..][..length];
-                    let mut values = self.tile(block, right, top % lines, &span, tiles);
+                    self.tile(block, right, top % lines, &span, tiles, values);
                     let at = |i: usize| ((top + i) * GROUP + panel) * COLUMNS;
                     if first > 0 {
                         for (i, row) in values.iter_mut().enumerate() {
@@ -699,7 +736,8 @@ impl Task<'_> {
         top: usize,
         span: &Range<usize>,
         tiles: &mut [Tile; 3],
-    ) -> [[f64; COLUMNS]; ROWS] {
+        values: &mut Values,
+    ) {
         let pairs = self.k.div_ceil(2);
         let (cut, count) = (self.slices.cut, self.slices.left().count);
         let (start, slice, strides) = if self.by_line {
@@ -714,7 +752,6 @@ impl Task<'_> {
             let b = &panel[(of_right * pairs + span.start) * COLUMNS..];
             tile::multiply(self.level, a, strides, b, span.len(), tile);
         }
-        let mut values = [[0.0; COLUMNS]; ROWS];
         let weight = power(self.slices.shift as i32);
         let [high, low, sum] = &*tiles;
         for (((values, high), low), sum) in values.iter_mut().zip(high).zip(low).zip(sum) {
@@ -730,7 +767,6 @@ impl Task<'_> {
                 };
             }
         }
-        values
     }
 }
 

@@ -155,8 +155,8 @@ impl Sums {
                     let same = if right.iter().all(|x| x.is_finite()) {
                         found.iter().map(|x| x.to_bits()).eq(right.iter().map(|x| x.to_bits()))
                     } else {
-                        // Which elements are not finite is the engine's affair; that some are not is
-                        // what ends a run.
+                        // Which elements are not finite is the engine's affair; that some are not
+                        // is what ends a run.
                         found.iter().any(|x| !x.is_finite())
                     };
                     assert!(same, "{} by {options:?}: {:?}", output.name, self.graph);

@@ -25,8 +25,8 @@ pub(crate) struct Arguments {
     #[arg(long, global = true, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
 
-    /// How exact sums are computed: `stock`, `slices` or `fused`; each gives the same bits. Default:
-    /// the fastest here, by a short measurement before evaluating.
+    /// How exact sums are computed: `stock`, `slices` or `fused`; each gives the same bits.
+    /// Default: the fastest here, by a short measurement before evaluating.
     #[arg(long, global = true, value_parser = exact_lowering)]
     pub(crate) lowering: Option<Lowering>,
 

@@ -25,11 +25,11 @@ const MODEL_BYTES_MAX: Bytes = Bytes(1 << 31);
 pub(crate) struct Imported {
     /// Folder of a workload whose model the file holds too.
     folder: PathBuf,
-    /// The ONNX file: from `ids` [rows, positions] and `at` [slots] to `logits`.
+    /// The ONNX file: from `ids`, rows of positions, and `at`, slots, to `logits`.
     #[arg(long)]
     model: PathBuf,
-    /// What is trained: tensors of the file whose names hold one of these. For the comparison, those
-    /// of the last block and of the last norm.
+    /// What is trained: tensors of the file whose names hold one of these. For the comparison,
+    /// those of the last block and of the last norm.
     #[arg(long, num_args = 1.., required = true)]
     trained: Vec<String>,
     /// Training steps.

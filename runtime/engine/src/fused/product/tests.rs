@@ -1,6 +1,7 @@
 //! Products against sums of integers, at every operand width, shape and SIMD level.
 
 use super::*;
+use crate::fused::scale::max_magnitude_bits;
 use dataforge_graph::exact::snap_factor;
 
 /// Numbers from a linear congruential generator: most near 1, some tiny, subnormal or huge.

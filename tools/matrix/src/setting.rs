@@ -96,9 +96,10 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting { name: "1.26.0", engine: "1.26.0", ..FULL },
     Setting { name: "1.24.4", engine: "1.24.4", ..BASE },
     Setting {
-        name: "1.24.4, optimisation all, 4 threads",
+        // At level all, 1.24.4 fuses f64 products into an operator that it has for f32 alone.
+        name: "1.24.4, optimisation basic, 4 threads",
         engine: "1.24.4",
-        level: Level::All,
+        level: Level::Basic,
         threads: 4,
         ..SMALL
     },

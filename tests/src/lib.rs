@@ -11,3 +11,16 @@ mod short;
 pub use answer::Answer;
 pub use program::{dataforge, dataforge_on, root};
 pub use short::{SEED, Scratch, Short};
+
+use dataforge_core::proof::{ProofFile, ScoreProof};
+
+/// The proof in a file.
+///
+/// # Panics
+///
+/// Where it is no proof.
+#[must_use]
+#[expect(clippy::unwrap_used, reason = "a harness that cannot work stops the test")]
+pub fn proof_in(file: &[u8]) -> ScoreProof {
+    ProofFile::from_bytes(file).unwrap().proof
+}

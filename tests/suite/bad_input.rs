@@ -8,8 +8,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use dataforge_core::proof::{Outcome, ScoreProof};
-use dataforge_tests::{Answer, Scratch, Short, dataforge, root};
+use dataforge_core::proof::Verdict;
+use dataforge_tests::{Answer, Scratch, Short, dataforge, proof_in, root};
 
 /// The golden dataset with its lines edited.
 fn edited(edit: impl FnOnce(&mut Vec<Vec<u8>>)) -> Vec<u8> {
@@ -83,8 +83,8 @@ fn a_rejected_submission_is_a_result_with_a_proof() {
     let proof = short.scratch().path("rows.proof");
     let answer = Answer::of(Short::evaluate(&mut short.program(), &dataset, &proof));
     answer.expect(1, &["row 3: ", "row 5: /input: ", "row 7: ", "31 rows", "rejected"]);
-    let proof = ScoreProof::from_file(&fs::read(proof).unwrap()).unwrap();
-    assert_eq!(proof.outcome, Outcome::Rejected);
+    let proof = proof_in(&fs::read(proof).unwrap());
+    assert_eq!(proof.verdict(), Verdict::Rejected);
     short.scratch().expect_nothing_partial();
 }
 
@@ -182,8 +182,8 @@ fn a_file_that_is_no_proof_is_refused() {
 #[test]
 fn a_proof_of_a_later_format_is_refused() {
     let mut proof = Short::golden("short.proof");
-    proof[8] = 2;
-    no_proof(&proof, "proof format 2 is unknown here");
+    proof[8] = 3;
+    no_proof(&proof, "proof format 3 is unknown here");
 }
 
 /// Both `spec verify` and `evaluate` notice a specs folder that is not what its lock says.

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::sync::OnceLock;
 
-use dataforge_core::proof::ScoreProof;
-use dataforge_tests::{Answer, Scratch, dataforge};
+use dataforge_tests::{Answer, Scratch, dataforge, proof_in};
 use serde_json::Value;
 
 struct Demo {
@@ -82,7 +81,7 @@ fn a_copy_earns_nothing_whatever_it_taught() {
 fn the_proofs_lie_beside_the_datasets() {
     for (name, entry) in submissions() {
         let file = fs::read(demo().folder.path(&format!("{name}.proof"))).unwrap();
-        let proof = ScoreProof::from_file(&file).unwrap();
+        let proof = proof_in(&file);
         assert_eq!(entry["proof_digest"], proof.digest().to_string());
         assert!(demo().folder.path(&format!("{name}.jsonl")).is_file());
     }

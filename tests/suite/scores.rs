@@ -3,9 +3,9 @@
 
 use std::fs;
 
-use dataforge_core::proof::{Control, Outcome, ScoreProof};
+use dataforge_core::proof::{End, Metrics, ProofFile, Run, ScoreProof};
 use dataforge_core::units::MicroNats;
-use dataforge_tests::{Answer, Short};
+use dataforge_tests::{Answer, Short, proof_in};
 
 use crate::trunk::{kept, own_home, program};
 
@@ -42,7 +42,7 @@ fn public_rows() -> Vec<u8> {
 }
 
 fn proof(file: &[u8]) -> ScoreProof {
-    ScoreProof::from_file(file).unwrap()
+    proof_in(file)
 }
 
 fn on_threads(short: &Short, threads: &str) -> Vec<u8> {
@@ -55,16 +55,17 @@ fn on_threads(short: &Short, threads: &str) -> Vec<u8> {
 fn replay(short: &Short, file: &[u8], change: impl FnOnce(&mut ScoreProof)) -> Answer {
     let mut proof = proof(file);
     change(&mut proof);
-    let path = short.scratch().file("some.proof", proof.to_file());
+    let path = short.scratch().file("some.proof", ProofFile::from(proof).to_bytes());
     let dataset = Short::golden_path("dataset.jsonl");
     Answer::of(Short::replay(&mut short.program(), &path, &dataset))
 }
 
-fn control_of(proof: &mut ScoreProof) -> &mut Control {
-    let Outcome::Compared { control: Some(control), .. } = &mut proof.outcome else {
-        panic!("no control")
-    };
-    control
+fn control_of(proof: &mut ScoreProof) -> &mut Run {
+    proof.training.as_mut().unwrap().control.as_mut().unwrap()
+}
+
+fn metrics(run: &Run) -> Metrics {
+    run.measured().unwrap().metrics
 }
 
 #[test]
@@ -73,43 +74,46 @@ fn a_control_is_proven_and_replayed() {
     let file = on_threads(&short, "1");
     assert_eq!(file, on_threads(&short, "2"));
 
-    let mut changed = proof(&file);
-    let (nll, lift) = (changed.scored().unwrap().token_nll.unwrap(), changed.lift());
-    let training = changed.training().unwrap().clone();
-    let control = control_of(&mut changed);
+    let training = proof(&file).training.unwrap();
+    let control = training.control.unwrap();
+    let (nll, model) = (metrics(&control).token_nll, metrics(&training.model).token_nll);
     // Another pairing of the same rows, in the same order.
-    assert_ne!(control.run.plan, training.plan);
-    assert_eq!(control.run.steps.len(), training.steps.len());
-    assert!(nll.trained < nll.baseline);
-    assert_eq!(lift.0, control.token_nll.0 - nll.trained.0);
+    assert_ne!(control.plan, training.model.plan);
+    assert_eq!(control.steps.len(), training.model.steps.len());
+    assert!(model < training.baseline.token_nll);
+    assert_eq!(training.lift.0, nll.0 - model.0);
     // The choice rule trains the same model from the same start.
-    let golden = proof(&Short::golden("short.proof"));
-    assert_eq!(golden.training(), Some(&training));
+    let golden = proof(&Short::golden("short.proof")).training.unwrap();
+    assert_eq!((golden.model, golden.baseline), (training.model, training.baseline));
 
     replay(&short, &file, |_| {}).expect(0, &["holds"]);
-    let refused = |change: fn(&mut Control), place: &str| {
-        let mentions = [&format!("control, {place}: the proof says")[..]];
+    let refused = |change: fn(&mut Run), mention: &str| {
+        let mentions = [&format!("control, {mention}")[..]];
         replay(&short, &file, |proof| change(control_of(proof))).expect(1, &mentions);
     };
-    refused(|control| control.run.steps[2].loss.0 -= 1, "step 2, loss in micro-nats");
-    refused(|control| control.final_state.0[0] ^= 1, "final state");
-    refused(|control| control.token_nll = MicroNats(0), "nats per token");
+    refused(|control| control.steps[2].loss.0 -= 1, "step 2, loss in micro-nats: the proof says");
+    refused(
+        |control| {
+            let End::Measured(measured) = &mut control.end else { panic!("it diverged") };
+            measured.final_state.0[0] ^= 1;
+        },
+        "final state: training ended with",
+    );
 
     let path = short.scratch().file("some.proof", &file);
     let show = Answer::of(short.program().args(["proof", "show", "--steps"]).arg(path));
-    show.expect(0, &["control   5 steps", "control step      4", "per token baseline"]);
+    show.expect(0, &["control   choice loss", "control, step      4", "per token"]);
 }
 
 #[test]
 fn a_model_below_chance_earns_nothing_however_bad_its_control() {
     let short = control("choice");
-    let mut proof = proof(&short.prove(short.program()));
-    let trained = *proof.scored().unwrap().trained;
-    let control = control_of(&mut proof).metrics;
-    assert!(
-        MicroNats(1_386_294) < trained.choice_loss && trained.choice_loss < control.choice_loss
-    );
-    assert_eq!(proof.lift(), MicroNats(0));
+    let proof = proof(&short.prove(short.program()));
+    let training = proof.training.unwrap();
+    let [trained, control] =
+        [&training.model, training.control.as_ref().unwrap()].map(|run| metrics(run).choice_loss);
+    assert!(MicroNats(1_386_294) < trained && trained < control);
+    assert_eq!(training.lift, MicroNats(0));
 }
 
 #[test]
@@ -137,13 +141,13 @@ fn a_warmed_reference_is_trained_once_and_proven() {
     replay(&short, &file, |_| {}).expect(0, &["holds"]);
 
     let (proof, golden) = (proof(&file), proof(&Short::golden("short.proof")));
-    let (training, cold) = (proof.training().unwrap(), golden.training().unwrap());
-    assert_eq!(training.plan, cold.plan);
+    let (training, cold) = (proof.training.unwrap(), golden.training.unwrap());
+    assert_eq!(training.model.plan, cold.model.plan);
     assert_ne!(training.initial_state, cold.initial_state);
     assert!(training.baseline.answer_nll < cold.baseline.answer_nll, "the format is learned");
-    let nll = proof.scored().unwrap().token_nll.unwrap();
-    assert_eq!(proof.lift().0, nll.baseline.0 - nll.trained.0);
-    assert!(proof.control_run().is_none());
+    let trained = metrics(&training.model).token_nll;
+    assert_eq!(training.lift.0, training.baseline.token_nll.0 - trained.0);
+    assert!(training.control.is_none());
 }
 
 /// Answers to the first rows, beside the golden proof.
@@ -156,7 +160,8 @@ fn answers(rows: &str, threads: &str) -> serde_json::Value {
     let answer = Answer::of(command.args(["--answers", rows]));
     let mut json = answer.expect(0, &[]).json();
     assert_eq!(fs::read(path).unwrap(), Short::golden("short.proof"));
-    assert!(json["token_nll"]["trained"].as_f64() < json["token_nll"]["baseline"].as_f64());
+    let nll = |metrics: &serde_json::Value| metrics["token_nll"].as_f64();
+    assert!(nll(&json["model"]["metrics"]) < nll(&json["baseline"]));
     json["answers"].take()
 }
 

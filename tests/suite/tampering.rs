@@ -4,9 +4,9 @@ use std::fs;
 use std::sync::OnceLock;
 
 use dataforge_core::hash::EpochSeed;
-use dataforge_core::proof::{Outcome, RowResult, ScoreProof, Training};
-use dataforge_core::units::{MicroNats, Ppm};
-use dataforge_tests::{Answer, Short};
+use dataforge_core::proof::{End, Measurement, ProofFile, ScoreProof, Training};
+use dataforge_core::units::Ppm;
+use dataforge_tests::{Answer, Short, proof_in};
 
 /// A good proof of the golden dataset, made once.
 fn proof() -> &'static [u8] {
@@ -30,7 +30,7 @@ fn dataset() -> Vec<u8> {
 
 #[test]
 fn a_good_proof_holds() {
-    let digest = ScoreProof::from_file(proof()).unwrap().digest().to_string();
+    let digest = proof_in(proof()).digest().to_string();
     replay(&Short::new(), proof(), &dataset()).expect(0, &["holds", &digest]);
 }
 
@@ -53,7 +53,7 @@ fn a_flipped_byte_of_the_body_is_refused() {
 #[test]
 fn a_flipped_byte_of_the_header_is_refused() {
     flipped(0, 2, "not a score proof");
-    flipped(8, 2, "proof format 0 is unknown");
+    flipped(8, 2, "proof format 3 is unknown");
     flipped(10, 2, "not as long as its header says");
     flipped(18, 1, "does not match its checksum");
 }
@@ -73,48 +73,52 @@ fn a_dataset_with_other_line_ends_is_the_same_dataset() {
     replay(&Short::new(), proof(), text.as_bytes()).expect(0, &["holds"]);
 }
 
-/// A proof that was changed and sealed again decodes, and is refused at this place.
+/// A proof that was changed and sealed again decodes, and is refused with this mention.
 #[track_caller]
-fn resealed(change: impl FnOnce(&mut ScoreProof), place: &str) {
-    let mut changed = ScoreProof::from_file(proof()).unwrap();
+fn resealed(change: impl FnOnce(&mut ScoreProof), mention: &str) {
+    let mut changed = proof_in(proof());
     change(&mut changed);
-    let file = changed.to_file();
+    let file = ProofFile::from(changed).to_bytes();
     assert_ne!(file, proof());
-    let mentions = ["some.proof", &format!("{place}: the proof says")];
-    replay(&Short::new(), &file, &dataset()).expect(1, &mentions);
+    replay(&Short::new(), &file, &dataset()).expect(1, &["some.proof", mention]);
+}
+
+/// The same, where only a replay can tell.
+#[track_caller]
+fn replayed(change: impl FnOnce(&mut ScoreProof), place: &str) {
+    resealed(change, &format!("{place}: the proof says"));
 }
 
 fn training(proof: &mut ScoreProof) -> &mut Training {
-    let Outcome::Scored { training, .. } = &mut proof.outcome else { panic!("not scored") };
-    training
+    proof.training.as_mut().unwrap()
 }
 
-fn rows(proof: &mut ScoreProof) -> &mut Vec<RowResult> {
-    let Outcome::Scored { rows, .. } = &mut proof.outcome else { panic!("not scored") };
-    rows
+fn measured(proof: &mut ScoreProof) -> &mut Measurement {
+    let End::Measured(measurement) = &mut training(proof).model.end else { panic!("it diverged") };
+    measurement
 }
 
 #[test]
 fn a_higher_lift_is_refused() {
-    resealed(
-        |proof| {
-            let Outcome::Scored { lift, .. } = &mut proof.outcome else { panic!("not scored") };
-            *lift = MicroNats(lift.0 + 1);
-        },
-        "lift",
-    );
+    resealed(|proof| training(proof).lift.0 += 1, "lift: the metrics give");
+}
+
+#[test]
+fn better_metrics_are_refused() {
+    let better = |proof: &mut ScoreProof| measured(proof).metrics.accuracy = Ppm(1_000_000);
+    resealed(better, "metrics: they do not follow from the results");
 }
 
 #[test]
 fn another_loss_of_one_step_is_refused() {
-    resealed(|proof| training(proof).steps[2].loss.0 -= 1, "step 2, loss in micro-nats");
+    replayed(|proof| training(proof).model.steps[2].loss.0 -= 1, "step 2, loss in micro-nats");
 }
 
 #[test]
 fn another_state_of_one_step_is_refused() {
-    resealed(
+    replayed(
         |proof| {
-            let steps = &mut training(proof).steps;
+            let steps = &mut training(proof).model.steps;
             steps[3].state = steps[1].state;
         },
         "step 3, state",
@@ -123,27 +127,28 @@ fn another_state_of_one_step_is_refused() {
 
 #[test]
 fn swapped_benchmark_rows_are_refused() {
-    resealed(|proof| rows(proof).swap(4, 9), "benchmark row 5");
+    replayed(|proof| measured(proof).rows.swap(4, 9), "benchmark row 5");
 }
 
 #[test]
 fn a_truncated_run_is_refused() {
-    resealed(|proof| training(proof).steps.truncate(4), "number of steps");
+    resealed(|proof| training(proof).model.steps.truncate(4), "4 steps were taken of a plan of 5");
 }
 
 #[test]
 fn a_better_baseline_is_refused() {
-    resealed(|proof| training(proof).baseline.accuracy = Ppm(1_000_000), "baseline accuracy");
+    let better = |proof: &mut ScoreProof| training(proof).baseline.accuracy = Ppm(1_000_000);
+    replayed(better, "baseline accuracy");
 }
 
 #[test]
 fn another_verdict_is_refused() {
-    resealed(|proof| proof.outcome = Outcome::Rejected, "verdict");
+    replayed(|proof| proof.training = None, "verdict of the kernels");
 }
 
 #[test]
 fn another_seed_is_refused() {
-    resealed(|proof| proof.inputs.seed = EpochSeed([3; 32]), "token plan");
+    replayed(|proof| proof.inputs.seed = EpochSeed([3; 32]), "batches");
 }
 
 #[test]
@@ -171,7 +176,7 @@ fn a_kernel_with_one_byte_changed_is_refused() {
 fn a_spec_with_another_recipe_is_another_spec() {
     let rate = ("learning_rate_micro = 1_000", "learning_rate_micro = 1_001");
     let short = Short::new().replacing("short/1/spec.toml", rate.0, rate.1);
-    let id = ScoreProof::from_file(proof()).unwrap().inputs.spec.to_string();
+    let id = proof_in(proof()).inputs.spec.to_string();
     replay(&short, proof(), &dataset()).expect(2, &["no spec here has the proof's id", &id]);
 }
 

@@ -1,7 +1,7 @@
 //! The command line, as clap types.
 
 use clap::{Args, Parser, Subcommand};
-use dataforge_core::hash::EpochSeed;
+use dataforge_core::hash::{EpochSeed, ValidatorKey};
 use dataforge_evaluate::{Lowering, Provider, UnknownLowering};
 use std::path::PathBuf;
 
@@ -81,7 +81,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: ModelAction,
     },
-    /// Look at score proofs.
+    /// Look at score proofs, check them without running anything, and sign them.
     Proof {
         #[command(subcommand)]
         action: ProofAction,
@@ -163,6 +163,10 @@ pub(crate) struct Evaluate {
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
 
+    /// Sign the proof with this hotkey of a wallet.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) hotkey: Option<PathBuf>,
+
     /// The hidden benchmark rows. Not needed for specs that draw on a public set.
     #[arg(long, value_name = "FILE")]
     pub(crate) benchmark: Option<PathBuf>,
@@ -218,6 +222,29 @@ pub(crate) enum ProofAction {
         /// Show every training step.
         #[arg(long)]
         steps: bool,
+    },
+    /// Check all that needs no engine: signature, structure, what the spec asks for, and with the
+    /// revealed benchmark that the metrics follow from the rows. Whether the numbers were computed
+    /// is for `audit` to say.
+    Verify {
+        proof: PathBuf,
+        /// Who must have signed: 64 hexadecimal digits. Without it, any signature that is there
+        /// must be good.
+        #[arg(long, value_name = "KEY")]
+        signer: Option<ValidatorKey>,
+        /// The hidden benchmark rows, once revealed.
+        #[arg(long, value_name = "FILE")]
+        benchmark: Option<PathBuf>,
+    },
+    /// Sign a proof with a validator's hotkey. Replaces an earlier signature.
+    Sign {
+        proof: PathBuf,
+        /// The hotkey's file in a wallet.
+        #[arg(long, value_name = "FILE")]
+        hotkey: PathBuf,
+        /// Where the signed proof is written. Default: in place.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
     },
 }
 

@@ -2,7 +2,8 @@
 
 use anyhow::Error;
 use dataforge_core::benchmark::BenchmarkError;
-use dataforge_core::proof::ProofFileError;
+use dataforge_core::proof::check::Fault;
+use dataforge_core::proof::{ProofFileError, SignatureError};
 use dataforge_evaluate::audit::Refusal;
 use dataforge_evaluate::{EngineError, EvaluateError};
 use dataforge_node::NodeError;
@@ -66,7 +67,7 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if let Some(error) = error.downcast_ref::<EvaluateError>() {
         return evaluate_code(error);
     }
-    if error.is::<Refusal>() {
+    if error.is::<Refusal>() || error.is::<Fault>() || error.is::<SignatureError>() {
         return Some(NO);
     }
     if error.is::<EngineError>() {

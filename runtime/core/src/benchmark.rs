@@ -5,10 +5,10 @@
 //! boundary only as bytes that must hash to the committed root, so parsing it is left to the crates
 //! that do I/O.
 
+use crate::blind::BlindTree;
 use crate::codec;
 use crate::hash::BenchmarkRoot;
 use crate::limits::CANDIDATES_MAX;
-use crate::merkle;
 use crate::spec::BenchmarkCommitment;
 use serde::{Deserialize, Serialize};
 
@@ -54,12 +54,18 @@ pub enum BenchmarkError {
     },
 }
 
-/// Byte format: RFC 9162 Merkle root whose leaf i is the canonical encoding of row i (postcard:
-/// input, number of candidates, each candidate, answer).
+/// The tree whose leaf i is the canonical encoding of row i (postcard: input, number of candidates,
+/// each candidate, answer).
+#[must_use]
+pub fn benchmark_tree(rows: &[BenchmarkRow]) -> BlindTree {
+    let leaves: Vec<_> = rows.iter().map(codec::encode).collect();
+    BlindTree::of(&leaves)
+}
+
+/// Byte format: the root of [`benchmark_tree`]; the spec has the number of rows beside it.
 #[must_use]
 pub fn benchmark_root(rows: &[BenchmarkRow]) -> BenchmarkRoot {
-    let hashes: Vec<_> = rows.iter().map(|row| merkle::leaf_hash(&codec::encode(row))).collect();
-    merkle::root_of_hashes(&hashes)
+    BenchmarkRoot(benchmark_tree(rows).list_root().root.0)
 }
 
 /// Rows that are well formed and hash to the committed root.

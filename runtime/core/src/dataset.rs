@@ -4,10 +4,10 @@
 //! Nothing here parses JSON: a line's bytes go to the schema kernel as they are, and rows come back
 //! from it.
 
+use crate::blind::BlindTree;
 use crate::codec;
 use crate::hash::{DatasetDigest, Hasher, ReportDigest, RowFingerprint, tagged};
 use crate::limits::{LINE_BYTES_MAX, ROWS_MAX};
-use crate::merkle;
 use crate::units::Fuel;
 use serde::{Deserialize, Serialize};
 
@@ -97,10 +97,17 @@ impl<'a> RawSubmission<'a> {
     /// The digest of a submission: what a miner commits to and a proof names, whether or not it is
     /// accepted.
     ///
-    /// Byte format: RFC 9162 Merkle root whose leaf i is line i without its end.
+    /// Byte format: tag `dataforge/dataset/v2` over the canonical encoding of the list root of
+    /// [`Self::tree`].
     #[must_use]
     pub fn digest(&self) -> DatasetDigest {
-        DatasetDigest(merkle::root(&self.lines).0)
+        tagged("dataforge/dataset/v2", &codec::encode(&self.tree().list_root()))
+    }
+
+    /// The tree whose leaf i is line i without its end.
+    #[must_use]
+    pub fn tree(&self) -> BlindTree {
+        BlindTree::of(&self.lines)
     }
 }
 

@@ -88,7 +88,7 @@ digests! {
     FileDigest;
     /// Identifies a spec together with its lock; see [`crate::spec::PinnedSpec::id`].
     SpecId;
-    /// Merkle root of a submission's lines; see [`crate::dataset::RawSubmission::digest`].
+    /// Commits to a submission's lines; see [`crate::dataset::RawSubmission::digest`].
     DatasetDigest;
     /// Digest of one row folded so that trivial edits do not change it; see
     /// [`crate::dataset::Row::fingerprint`].
@@ -100,10 +100,10 @@ digests! {
     EpochSeed;
     /// Digest of what the kernels reported; see [`crate::dataset::CheckReport::digest`].
     ReportDigest;
-    /// Digest of token ids, masks and batch order; see [`crate::plan::TokenPlan::digest`].
-    PlanDigest;
-    /// Digest of one batch as fed to the engine; see [`crate::plan::Batch::digest`].
-    BatchDigest;
+    /// A validator's public key, sr25519. Not a digest, but carried like one.
+    ValidatorKey;
+    /// What the salts of a tree of secret leaves come from; see [`crate::blind::BlindTree`].
+    SaltKey;
     /// Merkle root of parameters and optimiser state; see [`crate::proof::state_root`].
     StateRoot;
     /// Merkle root of a list of proof entries; see [`crate::merkle::root`].

@@ -8,6 +8,7 @@
 #![deny(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
 pub mod benchmark;
+pub mod blind;
 pub mod codec;
 pub mod dataset;
 pub mod hash;
@@ -16,5 +17,6 @@ pub mod merkle;
 pub mod plan;
 pub mod proof;
 pub mod random;
+pub mod score;
 pub mod spec;
 pub mod units;

@@ -210,7 +210,7 @@ impl Inclusion {
 
 /// Climbs past the levels where the rightmost node has no sibling.
 fn skip_lone(at: &mut u32, last: &mut u32) {
-    while *at % 2 == 0 && *at != 0 {
+    while at.is_multiple_of(2) && *at != 0 {
         (*at, *last) = (*at >> 1, *last >> 1);
     }
 }
@@ -327,7 +327,7 @@ mod tests {
             let tree = tree(leaves);
             for leaf in 0..leaves {
                 let proof = tree.inclusion(leaf).unwrap();
-                assert!(proof.path.len() as u32 <= leaves.next_power_of_two().ilog2());
+                assert!(proof.path.len() <= leaves.next_power_of_two().ilog2() as usize);
                 let hash = leaf_hash(&leaf.to_le_bytes());
                 assert_eq!(proof.root(&hash), Some(tree.root()), "{leaf} of {leaves}");
                 let elsewhere = (0..leaves + 2).filter(|other| *other != leaf);

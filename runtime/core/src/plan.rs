@@ -3,8 +3,10 @@
 //! The order comes from the epoch seed alone. A plan is integers; the engine turns a batch into
 //! tensors.
 
+use crate::blind::BlindTree;
 use crate::codec;
-use crate::hash::{BatchDigest, EpochSeed, PlanDigest, tagged};
+use crate::hash::EpochSeed;
+use crate::proof::PlanRoots;
 use crate::random::SeedStream;
 use crate::units::StepIndex;
 use serde::{Deserialize, Serialize};
@@ -109,12 +111,6 @@ impl Batch {
     pub fn learned_tokens(&self) -> u32 {
         u32::try_from(self.learned.iter().filter(|l| **l).count()).unwrap_or(u32::MAX)
     }
-
-    /// Byte format: tag `dataforge/batch/v1` over the canonical encoding of the batch.
-    #[must_use]
-    pub fn digest(&self) -> BatchDigest {
-        tagged("dataforge/batch/v1", &codec::encode(self))
-    }
 }
 
 /// All rows as tokens and, per training step, which of them are in the batch.
@@ -188,11 +184,25 @@ impl TokenPlan {
         &self.rows
     }
 
-    /// Byte format: tag `dataforge/token-plan/v1` over the canonical encoding of shape, rows and
-    /// steps.
+    /// The tree whose leaf i is row i in canonical encoding.
     #[must_use]
-    pub fn digest(&self) -> PlanDigest {
-        tagged("dataforge/token-plan/v1", &codec::encode(self))
+    pub fn row_tree(&self) -> BlindTree {
+        let leaves: Vec<_> = self.rows.iter().map(codec::encode).collect();
+        BlindTree::of(&leaves)
+    }
+
+    /// The tree whose leaf k is the batch of step k in canonical encoding.
+    #[must_use]
+    pub fn batch_tree(&self) -> BlindTree {
+        let batches = self.steps.iter().map(|members| Batch::pack(&self.rows, members, self.shape));
+        let leaves: Vec<_> = batches.map(|batch| codec::encode(&batch)).collect();
+        BlindTree::of(&leaves)
+    }
+
+    /// What commits to the plan.
+    #[must_use]
+    pub fn roots(&self) -> PlanRoots {
+        PlanRoots { rows: self.row_tree().list_root(), batches: self.batch_tree().list_root() }
     }
 }
 

@@ -1,28 +1,29 @@
-//! The score proof: what it commits to, its digest, and its file format.
+//! The score proof: what it commits to, and its digest. `PROOF.md` beside this crate's manifest
+//! describes every byte.
 //!
 //! Two honest validators produce the same proof and the same digest. Machine, engine and timings
 //! are no part of it. Checking a proof against a re-run is the evaluate crate's work; this module
-//! only says what the bytes mean.
+//! says what the bytes mean and what holds within any proof ([`check`]).
 
-use crate::codec::{self, CodecError};
+pub mod check;
+mod file;
+mod signature;
+
+pub use file::{PROOF_VERSION, ProofFile, ProofFileError};
+pub use signature::{SIGNING_CONTEXT, Signature, SignatureError};
+
+use crate::blind::ListRoot;
+use crate::codec;
 use crate::hash::{
-    BatchDigest, BenchmarkRoot, DatasetDigest, Digest as _, EpochSeed, MerkleRoot, PlanDigest,
-    ProofDigest, ReportDigest, SpecId, StateRoot, tagged,
+    BenchmarkRoot, DatasetDigest, EpochSeed, ProofDigest, ReportDigest, SpecId, StateRoot, tagged,
 };
-use crate::limits::PROOF_BYTES_MAX;
-use crate::merkle;
+use crate::merkle::{self, Tree};
 use crate::units::{MicroNats, Ppm, StepIndex};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// The proof format written by this version.
-pub const PROOF_VERSION: u16 = 1;
-
-const MAGIC: &[u8; 8] = b"DFPROOF\n";
-const HEADER_BYTES: usize = 8 + 2 + 8 + 32;
-
 /// What was evaluated: equal inputs must give equal proofs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProofInputs {
     /// Spec with its lock.
     pub spec: SpecId,
@@ -35,12 +36,10 @@ pub struct ProofInputs {
 }
 
 /// One training step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepRecord {
     /// Which step, from 0.
     pub step: StepIndex,
-    /// What was fed.
-    pub batch: BatchDigest,
     /// Mean loss over the batch's output tokens before the update.
     pub loss: MicroNats,
     /// State after the step, as often as the spec asks and always after the last.
@@ -63,330 +62,242 @@ pub struct Metrics {
     pub accuracy: Ppm,
     /// Mean over rows of −log-probability of the right candidate; reported, never paid.
     pub answer_nll: MicroNats,
-}
-
-/// A training run and its measurement.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Training {
-    /// Token ids, masks and batch order.
-    pub plan: PlanDigest,
-    /// Every step taken, in order.
-    pub steps: Vec<StepRecord>,
-    /// Root of the untrained reference's state.
-    pub initial_state: StateRoot,
-    /// The untrained reference on the benchmark.
-    pub baseline: Metrics,
-}
-
-/// Mean −ln p per output token over the right answers of the benchmark.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TokenNll {
-    /// Of the reference that training started from.
-    pub baseline: MicroNats,
-    /// Of the trained model.
-    pub trained: MicroNats,
-}
-
-/// The steps of the control: a second copy trained from the same initial state on the same rows,
-/// their outputs shuffled.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ControlRun {
-    /// Token ids, masks and batch order.
-    pub plan: PlanDigest,
-    /// Every step taken, in order.
-    pub steps: Vec<StepRecord>,
-}
-
-/// The control, trained and measured.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Control {
-    /// The run.
-    pub run: ControlRun,
-    /// State after the last step.
-    pub final_state: StateRoot,
-    /// Every benchmark row, in committed order.
-    pub rows: Vec<RowResult>,
-    /// The control on the benchmark.
-    pub metrics: Metrics,
-    /// Mean −ln p per output token over the right answers.
+    /// Mean −ln p per output token over the right candidates.
     pub token_nll: MicroNats,
 }
 
-/// How an evaluation ended. The encoding of a variant never changes; what a new score rule has to
-/// say is a new variant at the end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Outcome {
-    /// The kernels did not accept the submission; nothing was trained.
-    Rejected,
-    /// A value that is not finite appeared at this step; lift is 0.
-    Diverged {
-        /// The run up to the step before.
-        training: Training,
-        /// The first step with a non-finite value.
-        at: StepIndex,
-    },
-    /// Trained and measured.
-    Scored {
-        /// The run.
-        training: Training,
-        /// State after the last step.
-        final_state: StateRoot,
-        /// Every benchmark row, in committed order.
-        rows: Vec<RowResult>,
-        /// The trained model on the benchmark.
-        trained: Metrics,
-        /// The score that is paid for, by the spec's rule.
-        lift: MicroNats,
-    },
-    /// Trained and measured under a rule that compares with another model than the pinned one.
-    /// Under `warmed`, initial state and baseline are the warmed reference's.
-    Compared {
-        /// The run.
-        training: Training,
-        /// State after the last step.
-        final_state: StateRoot,
-        /// Every benchmark row, in committed order.
-        rows: Vec<RowResult>,
-        /// The trained model on the benchmark.
-        trained: Metrics,
-        /// Nats per output token.
-        token_nll: TokenNll,
-        /// The control, under the rule of that name.
-        control: Option<Control>,
-        /// The score that is paid for, by the spec's rule.
-        lift: MicroNats,
-    },
-    /// A value that is not finite appeared at this step of the control; lift is 0.
-    ControlDiverged {
-        /// The run, which ended well.
-        training: Training,
-        /// The control's up to the step before.
-        control: ControlRun,
-        /// Its first step with a non-finite value.
-        at: StepIndex,
-    },
+/// What a run is trained on: the rows as tokens, and the batches in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanRoots {
+    /// Over every row, in the order of the submission; see [`crate::plan::TokenPlan::roots`].
+    pub rows: ListRoot,
+    /// Over every batch, in the order of the steps.
+    pub batches: ListRoot,
 }
 
-/// What a proof says about a model that was trained and measured, by whatever rule.
-#[derive(Debug, Clone, Copy)]
-pub struct Scored<'p> {
+/// One copy of the model, trained and measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run<S = Vec<StepRecord>, R = Vec<RowResult>> {
+    /// What it was trained on.
+    pub plan: PlanRoots,
+    /// Every step taken, in order.
+    pub steps: S,
+    /// How it ended.
+    pub end: End<R>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum End<R = Vec<RowResult>> {
+    /// A value that is not finite appeared in the step after the last one taken, or, when all were
+    /// taken, in the scores.
+    Diverged,
+    /// All steps were taken and the benchmark was scored.
+    Measured(Measurement<R>),
+}
+
+/// A trained model on the benchmark.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measurement<R = Vec<RowResult>> {
     /// State after the last step.
     pub final_state: StateRoot,
     /// Every benchmark row, in committed order.
-    pub rows: &'p [RowResult],
-    /// The trained model on the benchmark.
-    pub trained: &'p Metrics,
-    /// Nats per output token, where the rule has it committed.
-    pub token_nll: Option<TokenNll>,
-    /// The control, under the rule of that name.
-    pub control: Option<&'p Control>,
-    /// The score that is paid for.
+    pub rows: R,
+    /// The rows summed up.
+    pub metrics: Metrics,
+}
+
+/// What a submission that was accepted came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Training<S = Vec<StepRecord>, R = Vec<RowResult>> {
+    /// State before the first step.
+    pub initial_state: StateRoot,
+    /// The model in that state on the benchmark.
+    pub baseline: Metrics,
+    /// The model, trained on the submission.
+    pub model: Run<S, R>,
+    /// A second copy, trained from the same state on the same rows with their outputs shuffled:
+    /// where the score rule asks for one and the model's run did not diverge.
+    pub control: Option<Run<S, R>>,
+    /// The score that is paid for, by the spec's rule; 0 when a run diverged.
     pub lift: MicroNats,
 }
 
 /// What a validator publishes about one submission.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ScoreProof {
+pub struct ScoreProof<S = Vec<StepRecord>, R = Vec<RowResult>> {
     /// What was evaluated.
     pub inputs: ProofInputs,
     /// What the kernels reported.
     pub report: ReportDigest,
-    /// How it ended.
-    pub outcome: Outcome,
+    /// What came of it; nothing was trained when the kernels did not accept the submission.
+    pub training: Option<Training<S, R>>,
+}
+
+/// A proof whose steps and rows are represented by their roots: what is signed.
+pub type Outline = ScoreProof<ListRoot, ListRoot>;
+
+/// How an evaluation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// The kernels did not accept the submission.
+    Rejected,
+    /// A value that is not finite appeared; the lift is 0.
+    Diverged,
+    /// Trained and measured.
+    Scored,
+}
+
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Rejected => "rejected",
+            Self::Diverged => "diverged",
+            Self::Scored => "scored",
+        })
+    }
+}
+
+/// Whose run something is said of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// The model trained on the submission.
+    Model,
+    /// The copy trained on shuffled outputs.
+    Control,
+}
+
+/// Before what is said of a run: nothing for the model's.
+impl std::fmt::Display for Whose {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Model => Ok(()),
+            Self::Control => f.write_str("control, "),
+        }
+    }
+}
+
+impl<S, R> Training<S, R> {
+    /// Each run with whose it is, the model's first.
+    pub fn runs(&self) -> impl Iterator<Item = (Whose, &Run<S, R>)> {
+        let control = self.control.iter().map(|run| (Whose::Control, run));
+        std::iter::once((Whose::Model, &self.model)).chain(control)
+    }
+}
+
+impl<S, R> Run<S, R> {
+    /// What was measured, unless it diverged.
+    #[must_use]
+    pub fn measured(&self) -> Option<&Measurement<R>> {
+        match &self.end {
+            End::Measured(measurement) => Some(measurement),
+            End::Diverged => None,
+        }
+    }
+}
+
+impl<S, R> ScoreProof<S, R> {
+    /// The control's run, where there is one.
+    #[must_use]
+    pub fn control(&self) -> Option<&Run<S, R>> {
+        self.training.as_ref()?.control.as_ref()
+    }
+
+    /// The model's measurement, if no run diverged.
+    #[must_use]
+    pub fn scored(&self) -> Option<&Measurement<R>> {
+        let training = self.training.as_ref()?;
+        let control_ended = training.control.as_ref().is_none_or(|run| run.measured().is_some());
+        training.model.measured().filter(|_| control_ended)
+    }
+
+    /// The paid score: 0 unless the submission was scored.
+    #[must_use]
+    pub fn lift(&self) -> MicroNats {
+        self.training.as_ref().map_or(MicroNats(0), |training| training.lift)
+    }
+
+    /// How the evaluation ended.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        match (&self.training, self.scored()) {
+            (None, _) => Verdict::Rejected,
+            (_, None) => Verdict::Diverged,
+            (_, Some(_)) => Verdict::Scored,
+        }
+    }
+}
+
+impl Outline {
+    /// Byte format: tag `dataforge/score-proof/v2` over the canonical encoding of the outline.
+    #[must_use]
+    pub fn digest(&self) -> ProofDigest {
+        tagged("dataforge/score-proof/v2", &codec::encode(self))
+    }
 }
 
 impl ScoreProof {
-    /// The paid score: 0 unless the run was scored.
-    #[must_use]
-    pub fn lift(&self) -> MicroNats {
-        self.scored().map_or(MicroNats(0), |scored| scored.lift)
-    }
-
-    /// The measurement, if there is one.
-    #[must_use]
-    pub fn scored(&self) -> Option<Scored<'_>> {
-        match &self.outcome {
-            Outcome::Rejected | Outcome::Diverged { .. } | Outcome::ControlDiverged { .. } => None,
-            Outcome::Scored { final_state, rows, trained, lift, .. } => Some(Scored {
-                final_state: *final_state,
-                rows,
-                trained,
-                token_nll: None,
-                control: None,
-                lift: *lift,
-            }),
-            Outcome::Compared { final_state, rows, trained, token_nll, control, lift, .. } => {
-                Some(Scored {
-                    final_state: *final_state,
-                    rows,
-                    trained,
-                    token_nll: Some(*token_nll),
-                    control: control.as_ref(),
-                    lift: *lift,
-                })
-            }
-        }
-    }
-
-    /// The steps of the control, as far as it came, where there is one.
-    #[must_use]
-    pub fn control_run(&self) -> Option<&ControlRun> {
-        match &self.outcome {
-            Outcome::Compared { control, .. } => control.as_ref().map(|control| &control.run),
-            Outcome::ControlDiverged { control, .. } => Some(control),
-            Outcome::Rejected | Outcome::Diverged { .. } | Outcome::Scored { .. } => None,
-        }
-    }
-
-    /// The training run, unless the submission was rejected.
-    #[must_use]
-    pub fn training(&self) -> Option<&Training> {
-        match &self.outcome {
-            Outcome::Rejected => None,
-            Outcome::Diverged { training, .. }
-            | Outcome::Scored { training, .. }
-            | Outcome::Compared { training, .. }
-            | Outcome::ControlDiverged { training, .. } => Some(training),
-        }
-    }
-
-    /// The verdict in one word.
-    #[must_use]
-    pub fn verdict(&self) -> &'static str {
-        match &self.outcome {
-            Outcome::Rejected => "rejected",
-            Outcome::Diverged { .. } | Outcome::ControlDiverged { .. } => "diverged",
-            Outcome::Scored { .. } | Outcome::Compared { .. } => "scored",
-        }
-    }
-
-    /// Byte format: tag `dataforge/score-proof/v1` over the canonical encoding of, in order:
-    /// version (u16), inputs, report, outcome name, step root, row root, and the outcome with its
-    /// steps and rows emptied; then, where there is a control, its step root and row root. The
-    /// roots are Merkle roots over the canonical encodings of the records.
+    /// The outline's; see [`Outline::digest`].
     #[must_use]
     pub fn digest(&self) -> ProofDigest {
-        let mut outline = self.outcome.clone();
-        let [step_root, row_root] = outline.take_records();
-        let control = outline.take_control_records();
-        let commitment = (
-            PROOF_VERSION,
-            &self.inputs,
-            self.report,
-            self.verdict(),
-            step_root,
-            row_root,
-            outline,
-        );
-        let mut bytes = codec::encode(&commitment);
-        if let Some(roots) = control {
-            bytes.extend(codec::encode(&roots));
-        }
-        tagged("dataforge/score-proof/v1", &bytes)
+        self.outline().digest()
     }
 
-    /// The file: `DFPROOF\n`, version (u16 LE), length of the body (u64 LE), SHA-256 of the body,
-    /// the body in canonical encoding.
+    /// Which run diverged, and at which step.
     #[must_use]
-    pub fn to_file(&self) -> Vec<u8> {
-        let body = codec::encode(self);
-        let mut file = Vec::with_capacity(HEADER_BYTES.saturating_add(body.len()));
-        file.extend_from_slice(MAGIC);
-        file.extend_from_slice(&PROOF_VERSION.to_le_bytes());
-        file.extend_from_slice(&(body.len() as u64).to_le_bytes());
-        file.extend_from_slice(&Sha256::digest(&body));
-        file.extend_from_slice(&body);
-        file
+    pub fn diverged(&self) -> Option<(Whose, StepIndex)> {
+        let mut runs = self.training.as_ref()?.runs();
+        runs.find_map(|(whose, run)| Some((whose, run.diverged_at()?)))
     }
 
-    /// Reads what [`Self::to_file`] wrote.
-    ///
-    /// # Errors
-    /// [`ProofFileError`] for anything else, without allocating more than the file's own size.
-    pub fn from_file(file: &[u8]) -> Result<Self, ProofFileError> {
-        if file.len() as u64 > PROOF_BYTES_MAX.0 {
-            return Err(ProofFileError::TooLarge);
-        }
-        let rest = file.strip_prefix(MAGIC).ok_or(ProofFileError::NotAProof)?;
-        let (version, rest) = rest.split_first_chunk().ok_or(ProofFileError::Truncated)?;
-        let version = u16::from_le_bytes(*version);
-        if version != PROOF_VERSION {
-            return Err(ProofFileError::Version(version));
-        }
-        let (length, rest) = rest.split_first_chunk().ok_or(ProofFileError::Truncated)?;
-        let (sum, body) = rest.split_first_chunk::<32>().ok_or(ProofFileError::Truncated)?;
-        if body.len() as u64 != u64::from_le_bytes(*length) {
-            return Err(ProofFileError::Truncated);
-        }
-        if Sha256::digest(body).as_slice() != sum {
-            return Err(ProofFileError::Damaged);
-        }
-        Ok(codec::decode(body)?)
+    /// The proof with [`step_tree`] and [`row_tree`] in place of steps and rows.
+    #[must_use]
+    pub fn outline(&self) -> Outline {
+        let training = self.training.as_ref().map(|training| Training {
+            initial_state: training.initial_state,
+            baseline: training.baseline,
+            model: training.model.outline(),
+            control: training.control.as_ref().map(Run::outline),
+            lift: training.lift,
+        });
+        ScoreProof { inputs: self.inputs, report: self.report, training }
     }
 }
 
-impl Outcome {
-    /// Empties the run's steps and rows, for their roots.
-    fn take_records(&mut self) -> [MerkleRoot; 2] {
-        match self {
-            Self::Rejected => [no_records(), no_records()],
-            Self::Diverged { training, .. } | Self::ControlDiverged { training, .. } => {
-                [take_root(&mut training.steps), no_records()]
-            }
-            Self::Scored { training, rows, .. } | Self::Compared { training, rows, .. } => {
-                [take_root(&mut training.steps), take_root(rows)]
-            }
-        }
+impl Run {
+    /// The step that diverged, if one did: the number of all steps when it was the scores.
+    #[must_use]
+    pub fn diverged_at(&self) -> Option<StepIndex> {
+        let taken = u32::try_from(self.steps.len()).unwrap_or(u32::MAX);
+        matches!(self.end, End::Diverged).then_some(StepIndex(taken))
     }
 
-    /// The same for the control, where there is one.
-    fn take_control_records(&mut self) -> Option<[MerkleRoot; 2]> {
-        match self {
-            Self::Compared { control: Some(control), .. } => {
-                Some([take_root(&mut control.run.steps), take_root(&mut control.rows)])
+    fn outline(&self) -> Run<ListRoot, ListRoot> {
+        let end = match &self.end {
+            End::Diverged => End::Diverged,
+            End::Measured(Measurement { final_state, rows, metrics }) => {
+                End::Measured(Measurement {
+                    final_state: *final_state,
+                    rows: ListRoot::of(&row_tree(rows)),
+                    metrics: *metrics,
+                })
             }
-            Self::ControlDiverged { control, .. } => {
-                Some([take_root(&mut control.steps), no_records()])
-            }
-            Self::Rejected
-            | Self::Diverged { .. }
-            | Self::Scored { .. }
-            | Self::Compared { .. } => None,
-        }
+        };
+        Run { plan: self.plan, steps: ListRoot::of(&step_tree(&self.steps)), end }
     }
 }
 
-/// The Merkle root of records, which it empties.
-fn take_root<T: Serialize>(records: &mut Vec<T>) -> MerkleRoot {
-    merkle::root(std::mem::take(records).iter().map(codec::encode))
+/// The Merkle tree whose leaf i is the canonical encoding of step i's record.
+#[must_use]
+pub fn step_tree(steps: &[StepRecord]) -> Tree {
+    Tree::of(steps.iter().map(codec::encode))
 }
 
-fn no_records() -> MerkleRoot {
-    take_root::<StepRecord>(&mut vec![])
-}
-
-/// A file is not a score proof.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ProofFileError {
-    /// Larger than any proof.
-    #[error("larger than {} bytes", PROOF_BYTES_MAX.0)]
-    TooLarge,
-    /// Does not begin like one.
-    #[error("not a score proof")]
-    NotAProof,
-    /// Of a version this program does not know.
-    #[error("proof format {0} is unknown here; this program reads format {PROOF_VERSION}")]
-    Version(u16),
-    /// The body is shorter or longer than its header says.
-    #[error("cut short or extended: the body is not as long as its header says")]
-    Truncated,
-    /// The body was changed after it was written.
-    #[error("damaged: the body does not match its checksum")]
-    Damaged,
-    /// The body is not a proof in canonical encoding.
-    #[error(transparent)]
-    Encoding(#[from] CodecError),
+/// The Merkle tree whose leaf i is the canonical encoding of row i's result.
+#[must_use]
+pub fn row_tree(rows: &[RowResult]) -> Tree {
+    Tree::of(rows.iter().map(codec::encode))
 }
 
 /// The root of a model's state.
@@ -400,7 +311,7 @@ pub fn state_root<'a>(
 ) -> StateRoot {
     let hashes: Vec<_> =
         tensors.into_iter().map(|(name, dims, bytes)| tensor_hash(name, dims, bytes)).collect();
-    StateRoot::from_bytes(merkle::root_of_hashes::<StateRoot>(&hashes).0)
+    merkle::root_of_hashes(&hashes)
 }
 
 /// The leaf hash of one tensor in a [`state_root`].
@@ -411,17 +322,40 @@ pub fn tensor_hash(name: &str, dims: &[u32], bytes: &[u8]) -> [u8; 32] {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use crate::hash::{MerkleRoot, ValidatorKey};
 
-    fn proof() -> ScoreProof {
-        let metrics =
-            Metrics { choice_loss: MicroNats(1), accuracy: Ppm(2), answer_nll: MicroNats(3) };
-        let step = StepRecord {
-            step: StepIndex(0),
-            batch: BatchDigest([1; 32]),
+    const VALIDATOR: &str = "189dac29296d31814dc8c56cf3d36a0543372bba7538fa322a4aebfebc39e056";
+    const SIGNATURE: [&str; 2] = [
+        "96d0d42025b5550a4e01bef9d9c41e6eba9e702192c154ddf9e757cefcd8b635",
+        "15930a2664eb05c760c70f796e7c72f53341726902e209ec27ed341653d6e282",
+    ];
+
+    /// A proof of three steps and two rows under the rule `choice`.
+    pub(crate) fn proof() -> ScoreProof {
+        let metrics = Metrics {
+            choice_loss: MicroNats(1),
+            accuracy: Ppm(2),
+            answer_nll: MicroNats(3),
+            token_nll: MicroNats(4),
+        };
+        let step = |number: u32| StepRecord {
+            step: StepIndex(number),
             loss: MicroNats(9),
-            state: Some(StateRoot([2; 32])),
+            state: number.is_multiple_of(2).then_some(StateRoot([2; 32])),
+        };
+        let list = |byte, count| ListRoot { count, root: MerkleRoot([byte; 32]) };
+        let row = |first| RowResult { log_probabilities: vec![MicroNats(first), MicroNats(-6)] };
+        let measurement = Measurement {
+            final_state: StateRoot([2; 32]),
+            rows: vec![row(-5), row(-7)],
+            metrics: Metrics { choice_loss: MicroNats(0), ..metrics },
+        };
+        let model = Run {
+            plan: PlanRoots { rows: list(8, 5), batches: list(9, 3) },
+            steps: (0..3).map(step).collect(),
+            end: End::Measured(measurement),
         };
         ScoreProof {
             inputs: ProofInputs {
@@ -431,104 +365,75 @@ mod tests {
                 seed: EpochSeed([6; 32]),
             },
             report: ReportDigest([7; 32]),
-            outcome: Outcome::Scored {
-                training: Training {
-                    plan: PlanDigest([8; 32]),
-                    steps: vec![step],
-                    initial_state: StateRoot([1; 32]),
-                    baseline: metrics,
-                },
-                final_state: StateRoot([2; 32]),
-                rows: vec![RowResult { log_probabilities: vec![MicroNats(-5), MicroNats(-6)] }],
-                trained: metrics,
+            training: Some(Training {
+                initial_state: StateRoot([1; 32]),
+                baseline: metrics,
+                model,
+                control: None,
                 lift: MicroNats(12),
-            },
+            }),
         }
     }
 
-    /// The same run under the rule `control`.
-    fn controlled() -> ScoreProof {
-        let whole = proof();
-        let Outcome::Scored { training, final_state, rows, trained, lift } = whole.outcome else {
-            panic!()
+    /// The same with a control.
+    pub(crate) fn controlled() -> ScoreProof {
+        let mut proof = proof();
+        let training = trained(&mut proof);
+        training.control = Some(training.model.clone());
+        proof
+    }
+
+    /// The proof with a control, signed by the key of the seed of 32 bytes 01. Computed by another
+    /// implementation, since signing takes randomness that this crate has no business with.
+    pub(crate) fn signed() -> ProofFile {
+        let half = |hex| {
+            let mut bytes = [0; 32];
+            hex::decode_to_slice(hex, &mut bytes).unwrap();
+            bytes
         };
-        let run = ControlRun { plan: PlanDigest([9; 32]), steps: training.steps.clone() };
-        let control = Control {
-            run,
-            final_state: StateRoot([4; 32]),
-            rows: rows.clone(),
-            metrics: trained,
-            token_nll: MicroNats(8),
-        };
-        let token_nll = TokenNll { baseline: MicroNats(7), trained: MicroNats(6) };
-        let control = Some(control);
-        let outcome =
-            Outcome::Compared { training, final_state, rows, trained, token_nll, control, lift };
-        ScoreProof { outcome, ..whole }
+        let signature =
+            Signature { validator: ValidatorKey(half(VALIDATOR)), halves: SIGNATURE.map(half) };
+        ProofFile { proof: controlled(), signature: Some(signature) }
+    }
+
+    pub(crate) fn trained(proof: &mut ScoreProof) -> &mut Training {
+        proof.training.as_mut().expect("something was trained")
+    }
+
+    pub(crate) fn measured(run: &mut Run) -> &mut Measurement {
+        let End::Measured(measurement) = &mut run.end else { panic!("the run diverged") };
+        measurement
     }
 
     #[test]
-    fn the_digest_covers_the_control() {
-        let whole = controlled();
-        assert_eq!(ScoreProof::from_file(&whole.to_file()), Ok(whole.clone()));
-        let check = |change: &dyn Fn(&mut Control)| {
-            let mut changed = whole.clone();
-            let Outcome::Compared { control: Some(control), .. } = &mut changed.outcome else {
-                panic!()
-            };
-            change(control);
-            assert_ne!(whole.digest(), changed.digest());
+    fn the_digest_covers_all_of_it() {
+        let check = |change: &dyn Fn(&mut ScoreProof)| {
+            let mut changed = controlled();
+            change(&mut changed);
+            assert_ne!(changed.digest(), controlled().digest());
         };
-        check(&|control| control.run.plan = PlanDigest([1; 32]));
-        check(&|control| control.run.steps[0].loss = MicroNats(8));
-        check(&|control| control.final_state = StateRoot([1; 32]));
-        check(&|control| control.rows[0].log_probabilities[0] = MicroNats(-4));
-        check(&|control| control.metrics.choice_loss = MicroNats(0));
-        check(&|control| control.token_nll = MicroNats(0));
-    }
-
-    #[test]
-    fn golden_digest_with_a_control() {
-        assert_eq!(
-            controlled().digest().to_string(),
-            "71c23efc41cc2931088be53f790d5e88173bdfec563129e829ce6bfc200d5e48"
-        );
-    }
-
-    #[test]
-    fn files_round_trip_and_no_single_byte_change_survives() {
-        let file = proof().to_file();
-        assert_eq!(ScoreProof::from_file(&file), Ok(proof()));
-        for at in 0..file.len() {
-            let mut bad = file.clone();
-            bad[at] ^= 1;
-            assert!(ScoreProof::from_file(&bad).is_err(), "byte {at}");
-            assert!(ScoreProof::from_file(&file[..at]).is_err(), "cut at {at}");
+        check(&|proof| proof.inputs.seed = EpochSeed([0; 32]));
+        check(&|proof| proof.report = ReportDigest([0; 32]));
+        check(&|proof| proof.training = None);
+        check(&|proof| trained(proof).lift = MicroNats(13));
+        check(&|proof| trained(proof).baseline.token_nll = MicroNats(0));
+        check(&|proof| trained(proof).control = None);
+        type Of = fn(&mut Training) -> &mut Run;
+        let runs: [Of; 2] = [|t| &mut t.model, |t| t.control.as_mut().unwrap()];
+        for run in runs {
+            check(&|proof| run(trained(proof)).plan.batches.count = 4);
+            check(&|proof| run(trained(proof)).steps[1].loss = MicroNats(8));
+            check(&|proof| run(trained(proof)).steps[2].state = None);
+            check(&|proof| run(trained(proof)).end = End::Diverged);
+            check(&|proof| measured(run(trained(proof))).rows.swap(0, 1));
+            check(&|proof| measured(run(trained(proof))).metrics.accuracy = Ppm(3));
         }
     }
 
     #[test]
-    fn the_digest_covers_steps_rows_and_scores() {
-        let whole = proof();
-        let mut changed = whole.clone();
-        let Outcome::Scored { rows, .. } = &mut changed.outcome else { panic!() };
-        rows[0].log_probabilities[1] = MicroNats(-7);
-        assert_ne!(whole.digest(), changed.digest());
-        let mut changed = whole.clone();
-        let Outcome::Scored { training, .. } = &mut changed.outcome else { panic!() };
-        training.steps[0].loss = MicroNats(8);
-        assert_ne!(whole.digest(), changed.digest());
-        let mut changed = whole.clone();
-        let Outcome::Scored { lift, .. } = &mut changed.outcome else { panic!() };
-        *lift = MicroNats(13);
-        assert_ne!(whole.digest(), changed.digest());
-    }
-
-    #[test]
-    fn golden_digest() {
-        assert_eq!(
-            proof().digest().to_string(),
-            "41ecbd9754a5b3da0a386234c3ed6f5528fc1e6506dc3d41a4591bccf93b5183"
-        );
+    fn golden_digests() {
+        let golden = |proof: ScoreProof, hex: &str| assert_eq!(proof.digest().to_string(), hex);
+        golden(proof(), "ebfca925455ab7e55cef6009e5940bf4e8eb27d8856511c993bcc470441832a4");
+        golden(controlled(), "8c10739c7ef669138cdd9ec49408a6f9c0e7eeb11946d7903c1d35f4586ff655");
     }
 }

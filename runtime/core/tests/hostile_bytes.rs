@@ -4,15 +4,17 @@
 //! Random bytes alone rarely get past a header, so most cases start from something valid and damage
 //! it.
 
+use dataforge_core::blind::ListRoot;
 use dataforge_core::codec::{self, CodecError};
 use dataforge_core::dataset::RawSubmission;
 use dataforge_core::hash::{
-    BatchDigest, BenchmarkRoot, DatasetDigest, EpochSeed, PlanDigest, ReportDigest, SpecId,
-    StateRoot,
+    BenchmarkRoot, DatasetDigest, EpochSeed, MerkleRoot, ReportDigest, SpecId, StateRoot,
+    ValidatorKey,
 };
 use dataforge_core::limits::ROWS_MAX;
 use dataforge_core::proof::{
-    Metrics, Outcome, ProofFileError, ProofInputs, RowResult, ScoreProof, StepRecord, Training,
+    End, Measurement, Metrics, PlanRoots, ProofFile, ProofFileError, ProofInputs, RowResult, Run,
+    ScoreProof, Signature, StepRecord, Training,
 };
 use dataforge_core::spec::{PinnedSpec, Spec, SpecLock};
 use dataforge_core::units::{MicroNats, Ppm, StepIndex};
@@ -22,15 +24,30 @@ use proptest::prelude::*;
 const SPEC: &str = include_str!("../../../eval-specs/date/1/spec.toml");
 const LOCK: &str = include_str!("../../../eval-specs/date/1/spec.lock");
 
-fn proof() -> ScoreProof {
-    let metrics = Metrics { choice_loss: MicroNats(1), accuracy: Ppm(2), answer_nll: MicroNats(3) };
-    let step = |number| StepRecord {
-        step: StepIndex(number),
-        batch: BatchDigest([1; 32]),
-        loss: MicroNats(9),
-        state: (number % 2 == 0).then_some(StateRoot([2; 32])),
+fn proof() -> ProofFile {
+    let metrics = Metrics {
+        choice_loss: MicroNats(1),
+        accuracy: Ppm(2),
+        answer_nll: MicroNats(3),
+        token_nll: MicroNats(4),
     };
-    ScoreProof {
+    let step = |number: u32| StepRecord {
+        step: StepIndex(number),
+        loss: MicroNats(9),
+        state: number.is_multiple_of(2).then_some(StateRoot([2; 32])),
+    };
+    let list = |count| ListRoot { count, root: MerkleRoot([8; 32]) };
+    let measurement = Measurement {
+        final_state: StateRoot([2; 32]),
+        rows: vec![RowResult { log_probabilities: vec![MicroNats(-5), MicroNats(-6)] }],
+        metrics,
+    };
+    let model = Run {
+        plan: PlanRoots { rows: list(5), batches: list(3) },
+        steps: (0..3).map(step).collect(),
+        end: End::Measured(measurement),
+    };
+    let proof = ScoreProof {
         inputs: ProofInputs {
             spec: SpecId([3; 32]),
             dataset: DatasetDigest([4; 32]),
@@ -38,25 +55,22 @@ fn proof() -> ScoreProof {
             seed: EpochSeed([6; 32]),
         },
         report: ReportDigest([7; 32]),
-        outcome: Outcome::Scored {
-            training: Training {
-                plan: PlanDigest([8; 32]),
-                steps: (0..3).map(step).collect(),
-                initial_state: StateRoot([1; 32]),
-                baseline: metrics,
-            },
-            final_state: StateRoot([2; 32]),
-            rows: vec![RowResult { log_probabilities: vec![MicroNats(-5), MicroNats(-6)] }],
-            trained: metrics,
-            lift: MicroNats(12),
-        },
-    }
+        training: Some(Training {
+            initial_state: StateRoot([1; 32]),
+            baseline: metrics,
+            control: Some(Run { end: End::Diverged, ..model.clone() }),
+            model,
+            lift: MicroNats(0),
+        }),
+    };
+    let signature = Signature { validator: ValidatorKey([9; 32]), halves: [[10; 32]; 2] };
+    ProofFile { proof, signature: Some(signature) }
 }
 
 /// A file whose header and checksum are right for this body.
 fn sealed(body: &[u8]) -> Vec<u8> {
     // The header of a real file, with length and sum replaced.
-    let mut file = proof().to_file()[..10].to_vec();
+    let mut file = proof().to_bytes()[..10].to_vec();
     file.extend_from_slice(&(body.len() as u64).to_le_bytes());
     file.extend_from_slice(&dataforge_core::hash::file_digest(body).0);
     file.extend_from_slice(body);
@@ -72,8 +86,10 @@ fn damaged(bytes: &[u8], at: usize, length: usize, piece: &[u8]) -> Vec<u8> {
 
 /// What decodes is written back to the same bytes.
 fn one_encoding(file: &[u8]) {
-    if let Ok(proof) = ScoreProof::from_file(file) {
-        assert_eq!(proof.to_file(), file);
+    if let Ok(proof) = ProofFile::from_bytes(file) {
+        assert_eq!(proof.to_bytes(), file);
+        // Whatever it says, it is checked without overflow.
+        let _ = (proof.proof.check(), proof.signer());
     }
 }
 
@@ -140,7 +156,7 @@ proptest! {
 
 #[test]
 fn a_sealed_body_is_read() {
-    assert_eq!(ScoreProof::from_file(&sealed(&codec::encode(&proof()))), Ok(proof()));
+    assert_eq!(ProofFile::from_bytes(&sealed(&codec::encode(&proof()))), Ok(proof()));
 }
 
 #[test]
@@ -149,7 +165,7 @@ fn a_number_written_longer_than_needed_is_refused() {
     let mut longer = 0;
     for at in 0..body.len() {
         let stretched = [&body[..at], &[body[at] | 0x80, 0], &body[at + 1..]].concat();
-        let read = ScoreProof::from_file(&sealed(&stretched));
+        let read = ProofFile::from_bytes(&sealed(&stretched));
         longer +=
             u32::from(matches!(read, Err(ProofFileError::Encoding(CodecError::NotCanonical))));
         assert!(read.is_err(), "byte {at}");

@@ -25,7 +25,6 @@ mod version;
 pub use dataforge_graph::onnx::{Lowering, UnknownLowering};
 pub use error::EngineError;
 pub use fastest::Timing;
-pub use fixed::{choice_loss, mean, sum_over};
 pub use generate::{Ending, Generated, Generator};
 pub use model::Model;
 pub use provider::{Provider, UnknownProvider};

@@ -8,6 +8,7 @@ use crate::state::{StateTensor, Weights};
 use crate::train::batch_feed;
 use crate::trunk::Features;
 use dataforge_core::plan::{Batch, BatchShape, TokenRow};
+use dataforge_core::score;
 use dataforge_core::units::MicroNats;
 use dataforge_graph::llama::{Parameter, Tuning};
 use dataforge_graph::step::scoring;
@@ -97,5 +98,5 @@ fn row_sums(batch: &Batch, targets: &[f32], normalisers: &[f32]) -> Option<Vec<M
         let learned = row.iter().filter(|(_, learned)| **learned);
         learned.map(|((t, n), _)| fixed::log_probability(**t, **n)).sum::<Option<i128>>()
     };
-    tokens.chunks(slots).map(|row| Some(fixed::micro(learned(row)?, 1))).collect()
+    tokens.chunks(slots).map(|row| Some(score::micro(learned(row)?, 1))).collect()
 }

@@ -1,13 +1,14 @@
 //! Training: state that stays in the engine, one step at a time.
 
 use crate::error::EngineError;
-use crate::fixed::{self, NanoNats};
+use crate::fixed;
 use crate::runtime::Runtime;
 use crate::session::{Feed, Outputs, Program, tensor_proto};
 use crate::state::{StateTensor, Weights, all_finite, root};
 use crate::trunk::Features;
 use dataforge_core::hash::{EpochSeed, StateRoot};
 use dataforge_core::plan::Batch;
+use dataforge_core::score::{self, NanoNats};
 use dataforge_core::spec::Recipe;
 use dataforge_core::units::{MicroNats, StepIndex};
 use dataforge_graph::Graph;
@@ -150,7 +151,7 @@ impl Trainer {
         for (tensor, value) in self.state.iter_mut().zip(next) {
             tensor.value = value;
         }
-        Ok(StepResult::Stepped(fixed::micro(loss, tokens)))
+        Ok(StepResult::Stepped(score::micro(loss, tokens)))
     }
 
     /// Runs a step without taking it, and gives every tensor that goes in and comes out. `weights`

@@ -5,22 +5,21 @@
 
 use crate::error::EvaluateError;
 use crate::evaluator::{Evaluation, Evaluator};
+use dataforge_core::benchmark::Benchmark;
+use dataforge_core::blind::ListRoot;
 use dataforge_core::dataset::RawSubmission;
-use dataforge_core::hash::{BenchmarkRoot, DatasetDigest, PlanDigest, SpecId};
-use dataforge_core::proof::{Metrics, RowResult, ScoreProof, Scored, StepRecord, Training};
+use dataforge_core::hash::DatasetDigest;
+use dataforge_core::proof::check::Fault;
+use dataforge_core::proof::{Metrics, RowResult, Run, ScoreProof, StepRecord, Whose};
+use dataforge_core::spec::PinnedSpec;
 
 /// A proof does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// It was made under another spec.
-    #[error("the proof is for spec {proven}, not {given}")]
-    Spec {
-        /// In the proof.
-        proven: SpecId,
-        /// At hand.
-        given: SpecId,
-    },
+    /// It contradicts itself, or is not what its spec asks for.
+    #[error(transparent)]
+    Fault(#[from] Fault),
     /// It was made for another dataset.
     #[error("the proof is for dataset {proven}, but the file hashes to {given}")]
     Dataset {
@@ -28,14 +27,6 @@ pub enum Refusal {
         proven: DatasetDigest,
         /// At hand.
         given: DatasetDigest,
-    },
-    /// It was made against another benchmark.
-    #[error("the proof is for benchmark {proven}, not {given}")]
-    Benchmark {
-        /// In the proof.
-        proven: BenchmarkRoot,
-        /// At hand.
-        given: BenchmarkRoot,
     },
     /// The replay gives another result.
     #[error("{place}: the proof says {proven}, the replay gives {replayed}")]
@@ -49,28 +40,23 @@ pub enum Refusal {
     },
 }
 
-/// Checks that a proof is about these inputs: cheap, no engine.
+/// Checks all that can be checked without an engine: that the proof is about these inputs, is what
+/// its spec asks for, and that its metrics follow from its rows.
 ///
 /// # Errors
-/// [`Refusal::Spec`], [`Refusal::Dataset`] or [`Refusal::Benchmark`].
-pub fn check_inputs(
+/// The first [`Refusal`], never [`Refusal::Differs`].
+pub fn check(
     proof: &ScoreProof,
-    spec: SpecId,
+    spec: &PinnedSpec,
     dataset: &RawSubmission<'_>,
-    benchmark: BenchmarkRoot,
+    benchmark: &Benchmark,
 ) -> Result<(), Refusal> {
-    let inputs = &proof.inputs;
-    let dataset = dataset.digest();
-    if inputs.spec != spec {
-        return Err(Refusal::Spec { proven: inputs.spec, given: spec });
+    proof.check_against(spec)?;
+    let (proven, given) = (proof.inputs.dataset, dataset.digest());
+    if proven != given {
+        return Err(Refusal::Dataset { proven, given });
     }
-    if inputs.dataset != dataset {
-        return Err(Refusal::Dataset { proven: inputs.dataset, given: dataset });
-    }
-    if inputs.benchmark != benchmark {
-        return Err(Refusal::Benchmark { proven: inputs.benchmark, given: benchmark });
-    }
-    Ok(())
+    Ok(proof.check_metrics(benchmark)?)
 }
 
 /// Re-runs everything and compares.
@@ -84,8 +70,7 @@ pub fn replay(
     bytes: &[u8],
 ) -> Result<Result<Evaluation, Refusal>, EvaluateError> {
     let raw = RawSubmission::split(bytes)?;
-    let (spec, benchmark) = (evaluator.spec().id(), evaluator.benchmark().root());
-    if let Err(refusal) = check_inputs(proof, spec, &raw, benchmark) {
+    if let Err(refusal) = check(proof, evaluator.spec(), &raw, evaluator.benchmark()) {
         return Ok(Err(refusal));
     }
     let again = evaluator.evaluate(bytes, proof.inputs.seed)?;
@@ -103,18 +88,23 @@ pub fn first_difference(proven: &ScoreProof, replayed: &ScoreProof) -> Option<Re
     }
     let mut compare = Compare(None);
     compare.both("check report", proven.report, replayed.report);
-    if let (Some(a), Some(b)) = (proven.training(), replayed.training()) {
-        compare.training(a, b);
-    }
-    if let (Some(a), Some(b)) = (proven.control_run(), replayed.control_run()) {
-        compare.steps("control, ", (a.plan, &a.steps), (b.plan, &b.steps));
+    compare.both("verdict of the kernels", accepted(proven), accepted(replayed));
+    if let (Some(a), Some(b)) = (&proven.training, &replayed.training) {
+        compare.both("initial state", a.initial_state, b.initial_state);
+        compare.metrics("baseline ", &a.baseline, &b.baseline);
+        compare.run(Whose::Model, &a.model, &b.model);
+        if let (Some(a), Some(b)) = (&a.control, &b.control) {
+            compare.run(Whose::Control, a, b);
+        }
     }
     compare.both("verdict", proven.verdict(), replayed.verdict());
-    if let (Some(a), Some(b)) = (proven.scored(), replayed.scored()) {
-        compare.scores(&a, &b);
-    }
+    compare.both("lift", proven.lift().0, replayed.lift().0);
     compare.both("proof digest", proven.digest(), replayed.digest());
     compare.0
+}
+
+fn accepted(proof: &ScoreProof) -> &'static str {
+    if proof.training.is_some() { "accepted" } else { "rejected" }
 }
 
 /// Keeps the first difference it is shown.
@@ -128,39 +118,37 @@ impl Compare {
         }
     }
 
-    fn training(&mut self, a: &Training, b: &Training) {
-        self.both("initial state", a.initial_state, b.initial_state);
-        self.metrics("baseline ", &a.baseline, &b.baseline);
-        self.steps("", (a.plan, &a.steps), (b.plan, &b.steps));
-    }
-
-    /// `whose` is put before the places of a run other than the trained model's.
-    fn steps(
-        &mut self,
-        whose: &str,
-        (plan_a, a): (PlanDigest, &[StepRecord]),
-        (plan_b, b): (PlanDigest, &[StepRecord]),
-    ) {
-        self.both(&format!("{whose}token plan"), plan_a, plan_b);
-        for (x, y) in a.iter().zip(b) {
+    fn run(&mut self, whose: Whose, a: &Run, b: &Run) {
+        self.list(&format!("{whose}token plan"), a.plan.rows, b.plan.rows);
+        self.list(&format!("{whose}batches"), a.plan.batches, b.plan.batches);
+        for (x, y) in a.steps.iter().zip(&b.steps) {
             let place = |what: &str| format!("{whose}step {}, {what}", y.step.0);
             let state =
                 |step: &StepRecord| step.state.map_or("none".into(), |root| root.to_string());
-            self.both(&place("number"), x.step.0, y.step.0);
-            self.both(&place("batch"), x.batch, y.batch);
             self.both(&place("loss in micro-nats"), x.loss.0, y.loss.0);
             self.both(&place("state"), state(x), state(y));
         }
-        self.both(&format!("{whose}number of steps"), a.len(), b.len());
+        self.both(&format!("{whose}number of steps"), a.steps.len(), b.steps.len());
+        if let (Some(a), Some(b)) = (a.measured(), b.measured()) {
+            self.both(&format!("{whose}final state"), a.final_state, b.final_state);
+            self.rows(whose, &a.rows, &b.rows);
+            self.metrics(&whose.to_string(), &a.metrics, &b.metrics);
+        }
+    }
+
+    fn list(&mut self, place: &str, a: ListRoot, b: ListRoot) {
+        let text = |list: ListRoot| format!("{} entries with root {}", list.count, list.root);
+        self.both(place, text(a), text(b));
     }
 
     fn metrics(&mut self, whose: &str, a: &Metrics, b: &Metrics) {
         self.both(&format!("{whose}choice loss"), a.choice_loss.0, b.choice_loss.0);
         self.both(&format!("{whose}accuracy"), a.accuracy.0, b.accuracy.0);
         self.both(&format!("{whose}answer NLL"), a.answer_nll.0, b.answer_nll.0);
+        self.both(&format!("{whose}nats per token"), a.token_nll.0, b.token_nll.0);
     }
 
-    fn rows(&mut self, whose: &str, a: &[RowResult], b: &[RowResult]) {
+    fn rows(&mut self, whose: Whose, a: &[RowResult], b: &[RowResult]) {
         for (number, (x, y)) in (1..).zip(a.iter().zip(b)) {
             let text = |row: &RowResult| {
                 format!("{:?}", row.log_probabilities.iter().map(|lp| lp.0).collect::<Vec<_>>())
@@ -168,22 +156,5 @@ impl Compare {
             self.both(&format!("{whose}benchmark row {number}"), text(x), text(y));
         }
         self.both(&format!("{whose}number of benchmark rows"), a.len(), b.len());
-    }
-
-    fn scores(&mut self, a: &Scored<'_>, b: &Scored<'_>) {
-        self.both("final state", a.final_state, b.final_state);
-        self.rows("", a.rows, b.rows);
-        self.metrics("", a.trained, b.trained);
-        if let (Some(x), Some(y)) = (a.token_nll, b.token_nll) {
-            self.both("baseline nats per token", x.baseline.0, y.baseline.0);
-            self.both("nats per token", x.trained.0, y.trained.0);
-        }
-        if let (Some(x), Some(y)) = (a.control, b.control) {
-            self.both("control, final state", x.final_state, y.final_state);
-            self.rows("control, ", &x.rows, &y.rows);
-            self.metrics("control, ", &x.metrics, &y.metrics);
-            self.both("control, nats per token", x.token_nll.0, y.token_nll.0);
-        }
-        self.both("lift", a.lift.0, b.lift.0);
     }
 }

@@ -4,12 +4,12 @@
 //! it and nothing that one could be made of.
 
 use crate::error::EvaluateError;
-use crate::evaluator::{Evaluator, Run, Timings};
+use crate::evaluator::{Evaluator, Findings, Timings};
 use crate::world::World;
 use dataforge_core::benchmark::Benchmark;
 use dataforge_core::dataset::{CheckReport, RawSubmission};
 use dataforge_core::hash::EpochSeed;
-use dataforge_core::proof::{Metrics, Outcome};
+use dataforge_core::proof::Metrics;
 use dataforge_core::spec::PinnedSpec;
 use dataforge_core::units::{MicroNats, StepIndex};
 use dataforge_engine::Runtime;
@@ -57,14 +57,18 @@ pub fn estimate(
     seed: &EpochSeed,
 ) -> Result<Estimate, EvaluateError> {
     let mut evaluator = Evaluator::prepare_with(world, spec, benchmark, Runtime::load_fast)?;
-    let Run { report, outcome, timings, .. } =
+    let Findings { report, training, timings, .. } =
         evaluator.run(&RawSubmission::split(bytes)?, seed)?;
-    let ending = match outcome {
-        Outcome::Rejected => Ending::Rejected,
-        Outcome::Diverged { at, .. } | Outcome::ControlDiverged { at, .. } => Ending::Diverged(at),
-        Outcome::Scored { trained, lift, .. } | Outcome::Compared { trained, lift, .. } => {
-            Ending::Scored { baseline: evaluator.baseline(), trained, lift }
+    let ending = training.map_or(Ending::Rejected, |training| {
+        let diverged = training.runs().find_map(|(_, run)| run.diverged_at());
+        match (diverged, training.model.measured()) {
+            (None, Some(measured)) => Ending::Scored {
+                baseline: training.baseline,
+                trained: measured.metrics,
+                lift: training.lift,
+            },
+            (at, _) => Ending::Diverged(at.unwrap_or_default()),
         }
-    };
+    });
     Ok(Estimate { report, ending, engine: evaluator.engine(), timings })
 }

@@ -5,8 +5,8 @@ use crate::baseline;
 use crate::error::EvaluateError;
 use crate::features;
 use crate::inspect::{Inspection, Inspector};
-use crate::questions::{Measured, Questions};
-use crate::train::{self, End};
+use crate::questions::Questions;
+use crate::train;
 use crate::warm::{self, Trained};
 use crate::weights::reference_weights;
 use crate::world::{Progress, World};
@@ -14,11 +14,10 @@ use dataforge_core::benchmark::Benchmark;
 use dataforge_core::dataset::{CheckReport, RawSubmission};
 use dataforge_core::hash::{EpochSeed, RowFingerprint, StateRoot};
 use dataforge_core::plan::{BatchShape, TokenPlan, shuffle_outputs};
-use dataforge_core::proof::{
-    Control, ControlRun, Metrics, Outcome, ProofInputs, ScoreProof, StepRecord, TokenNll, Training,
-};
+use dataforge_core::proof::{End, Measurement, Metrics, ProofInputs, Run, ScoreProof, Training};
+use dataforge_core::score;
 use dataforge_core::spec::{PinnedSpec, ScoreRule};
-use dataforge_core::units::StepIndex;
+use dataforge_core::units::MicroNats;
 use dataforge_engine::{
     EngineError, Features, Generator, Options, Runtime, Score, Scorer, Weights,
 };
@@ -42,9 +41,6 @@ pub struct Evaluation {
     pub fingerprints: Vec<RowFingerprint>,
     /// Advisory: which engine computed it here, and how.
     pub engine: String,
-    /// Nats per output token over the right answers, by whatever rule the spec pays. Reported; the
-    /// proof has it where it is paid for. None where nothing was scored.
-    pub token_nll: Option<TokenNll>,
     /// Answers in words, as many as [`Evaluator::answer_rows`] asked for.
     pub answers: Option<Answers>,
     /// Advisory: how long each stage took here.
@@ -71,11 +67,10 @@ pub struct Timings {
 }
 
 /// What one submission came to.
-pub(crate) struct Run {
+pub(crate) struct Findings {
     pub(crate) report: CheckReport,
-    pub(crate) outcome: Outcome,
+    pub(crate) training: Option<Training>,
     pub(crate) fingerprints: Vec<RowFingerprint>,
-    pub(crate) token_nll: Option<TokenNll>,
     pub(crate) answers: Option<Answers>,
     pub(crate) timings: Timings,
 }
@@ -94,23 +89,19 @@ pub struct Evaluator<'w> {
     scorer: Scorer,
     /// Where training starts, when that is not the pinned weights.
     warmed: Option<Trained>,
-    baseline: Measured,
+    baseline: Metrics,
     /// Answers in words to report.
     answer_rows: usize,
     answers: Option<Answers>,
 }
 
-/// One copy of the model, trained.
+/// One copy of the model, trained and scored.
 struct TrainedCopy {
-    steps: Vec<StepRecord>,
+    run: Run,
     initial_state: StateRoot,
-    end: CopyEnd,
     /// The trained parameters, where answers are asked for.
     weights: Option<Trained>,
 }
-
-/// The last state and its measurement, or the step that diverged.
-type CopyEnd = Result<(StateRoot, Measured), StepIndex>;
 
 impl<'w> Evaluator<'w> {
     /// Loads everything that `spec` pins, verifies it, and measures the reference that training
@@ -154,7 +145,7 @@ impl<'w> Evaluator<'w> {
         let rows = (&candidates[..], features.as_ref());
         let scores =
             baseline::recall_or_score(world, &runtime, &spec, reference, &mut scorer, rows)?;
-        let baseline = questions.measure(&scores);
+        let (_, baseline) = questions.measure(&scores);
         Ok(Self {
             world,
             spec,
@@ -193,7 +184,7 @@ impl<'w> Evaluator<'w> {
     /// The reference that training starts from, on the benchmark.
     #[must_use]
     pub fn baseline(&self) -> Metrics {
-        self.baseline.metrics
+        self.baseline
     }
 
     /// Evaluates one submission: the bytes of its file, under the epoch's seed.
@@ -208,11 +199,10 @@ impl<'w> Evaluator<'w> {
             benchmark: self.benchmark.root(),
             seed,
         };
-        let Run { report, outcome, fingerprints, token_nll, answers, timings } =
+        let Findings { report, training, fingerprints, answers, timings } =
             self.run(&raw, &seed)?;
-        let proof = ScoreProof { inputs, report: report.digest(), outcome };
-        let engine = self.engine();
-        Ok(Evaluation { proof, report, fingerprints, engine, token_nll, answers, timings })
+        let proof = ScoreProof { inputs, report: report.digest(), training };
+        Ok(Evaluation { proof, report, fingerprints, engine: self.engine(), answers, timings })
     }
 
     /// Checks, trains and scores, in the engine that this was prepared with.
@@ -220,22 +210,22 @@ impl<'w> Evaluator<'w> {
         &mut self,
         raw: &RawSubmission<'_>,
         seed: &EpochSeed,
-    ) -> Result<Run, EvaluateError> {
+    ) -> Result<Findings, EvaluateError> {
         let Inspection { report, accepted, checking, tokenising } =
             self.inspector.inspect(self.world, raw)?;
         let mut timings = Timings { checking, tokenising, ..Timings::default() };
-        let (outcome, token_nll, fingerprints) = match accepted {
-            None => (Outcome::Rejected, None, vec![]),
+        let (training, fingerprints) = match accepted {
+            None => (None, vec![]),
             Some(accepted) => {
                 let recipe = &self.spec.spec().training;
                 let tokens = accepted.tokens().to_vec();
                 let plan = TokenPlan::new(tokens, recipe.batch_shape(), recipe.epochs, seed);
-                let (outcome, token_nll) = self.train_and_score(&plan, seed, &mut timings)?;
-                (outcome, token_nll, accepted.fingerprints())
+                let training = self.train_and_score(&plan, seed, &mut timings)?;
+                (Some(training), accepted.fingerprints())
             }
         };
         let answers = self.answers.take();
-        Ok(Run { report, outcome, fingerprints, token_nll, answers, timings })
+        Ok(Findings { report, training, fingerprints, answers, timings })
     }
 
     /// The engine, for people.
@@ -249,46 +239,29 @@ impl<'w> Evaluator<'w> {
         plan: &TokenPlan,
         seed: &EpochSeed,
         timings: &mut Timings,
-    ) -> Result<(Outcome, Option<TokenNll>), EvaluateError> {
-        let TrainedCopy { steps, initial_state, end, weights } =
+    ) -> Result<Training, EvaluateError> {
+        let TrainedCopy { run: model, initial_state, weights } =
             self.train_copy(plan, seed, timings)?;
-        self.answers = match weights.filter(|_| end.is_ok() && self.answer_rows > 0) {
+        self.answers = match weights.filter(|_| self.answer_rows > 0) {
             Some(trained) => self.answer(trained)?,
             None => None,
         };
-        let (plan_digest, baseline) = (plan.digest(), self.baseline.metrics);
-        let training = Training { plan: plan_digest, steps, initial_state, baseline };
-        let (final_state, trained) = match end {
-            Ok(finished) => finished,
-            Err(at) => return Ok((Outcome::Diverged { training, at }, None)),
-        };
-        let control = match &self.spec.spec().score {
-            ScoreRule::Control { .. } => Some(self.control(plan, seed, timings)?),
+        let rule = self.spec.spec().score.clone();
+        let control = match (&rule, model.measured()) {
+            (ScoreRule::Control { .. }, Some(_)) => Some(self.control(plan, seed, timings)?),
             _ => None,
         };
-        let (control, control_measured) = match control {
-            None => (None, None),
-            Some((run, Ok((final_state, measured)))) => {
-                let Measured { rows, metrics, token_nll } = measured.clone();
-                (Some(Control { run, final_state, rows, metrics, token_nll }), Some(measured))
-            }
-            Some((control, Err(at))) => {
-                return Ok((Outcome::ControlDiverged { training, control, at }, None));
-            }
+        let metrics = |run: &Run| run.measured().map(|measured| measured.metrics);
+        let ended = (metrics(&model), control.as_ref().map(metrics));
+        let candidates = self.spec.spec().benchmark.candidates.get();
+        let lift =
+            |trained, control| score::lift(&rule, candidates, &self.baseline, trained, control);
+        let lift = match &ended {
+            (Some(trained), None) => lift(trained, None),
+            (Some(trained), Some(Some(control))) => lift(trained, Some(control)),
+            (None, _) | (_, Some(None)) => MicroNats(0),
         };
-        let rule = &self.spec.spec().score;
-        let lift = self.questions.lift(rule, &self.baseline, &trained, control_measured.as_ref());
-        let Measured { rows, metrics: trained, token_nll } = trained;
-        let token_nll = TokenNll { baseline: self.baseline.token_nll, trained: token_nll };
-        let outcome = match rule {
-            ScoreRule::Choice { .. } => {
-                Outcome::Scored { training, final_state, rows, trained, lift }
-            }
-            _ => {
-                Outcome::Compared { training, final_state, rows, trained, token_nll, control, lift }
-            }
-        };
-        Ok((outcome, Some(token_nll)))
+        Ok(Training { initial_state, baseline: self.baseline, model, control, lift })
     }
 
     /// The second copy: same start, same order of rows, outputs permuted by stream `control`.
@@ -297,12 +270,11 @@ impl<'w> Evaluator<'w> {
         plan: &TokenPlan,
         seed: &EpochSeed,
         timings: &mut Timings,
-    ) -> Result<(ControlRun, CopyEnd), EvaluateError> {
+    ) -> Result<Run, EvaluateError> {
         let recipe = &self.spec.spec().training;
         let rows = shuffle_outputs(plan.rows(), seed, "control");
         let plan = TokenPlan::new(rows, recipe.batch_shape(), recipe.epochs, seed);
-        let TrainedCopy { steps, end, .. } = self.train_copy(&plan, seed, timings)?;
-        Ok((ControlRun { plan: plan.digest(), steps }, end))
+        Ok(self.train_copy(&plan, seed, timings)?.run)
     }
 
     /// Trains on one plan and scores the benchmark.
@@ -330,12 +302,11 @@ impl<'w> Evaluator<'w> {
         timings.training += world.elapsed() - start;
         timings.steps += steps.len() as u32;
         timings.tokens += steps.len() as u64 * spec.training.batch_shape().tokens() as u64;
-        let (trainer, final_state) = match trace.end {
-            End::Finished(trainer, root) => (trainer, root),
-            End::Diverged(at) => {
-                return Ok(TrainedCopy { steps, initial_state, end: Err(at), weights: None });
-            }
+        let diverged = |steps| {
+            let run = Run { plan: plan.roots(), steps, end: End::Diverged };
+            Ok(TrainedCopy { run, initial_state, weights: None })
         };
+        let Some((trainer, final_state)) = trace.finished else { return diverged(steps) };
 
         let start = world.elapsed();
         let trained = trainer.weights()?;
@@ -350,13 +321,16 @@ impl<'w> Evaluator<'w> {
         let (candidates, features) = (&self.questions.candidates, self.features.as_ref());
         let score = self.scorer.score(candidates, features, &mut watch)?;
         timings.scoring += world.elapsed() - start;
-        let end = match score {
-            Score::Finite(scores) => Ok((final_state, self.questions.measure(&scores))),
+        let scores = match score {
+            Score::Finite(scores) => scores,
             Score::Stopped => return Err(EvaluateError::Cancelled),
             // The last update was finite but what it leads to is not: the run diverged at its end.
-            Score::NotFinite => Err(StepIndex(plan.steps())),
+            Score::NotFinite => return diverged(steps),
         };
-        Ok(TrainedCopy { steps, initial_state, end, weights: kept })
+        let (rows, metrics) = self.questions.measure(&scores);
+        let end = End::Measured(Measurement { final_state, rows, metrics });
+        let run = Run { plan: plan.roots(), steps, end };
+        Ok(TrainedCopy { run, initial_state, weights: kept })
     }
 
     /// Answers in the words of one state of the model.

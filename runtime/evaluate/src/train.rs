@@ -10,19 +10,13 @@ use dataforge_core::units::StepIndex;
 use dataforge_engine::{Features, Runtime, StepResult, Trainer, Weights};
 use dataforge_graph::llama::{Parameter, Tuning};
 
-/// A finished run: every step's record, and the model in its last state. Built by [`run`] alone.
+/// A finished run. Built by [`run`] alone.
 pub(crate) struct TrainTrace {
+    /// Every step taken.
     pub(crate) steps: Vec<StepRecord>,
     pub(crate) initial_state: StateRoot,
-    pub(crate) end: End,
-}
-
-/// How training ended.
-pub(crate) enum End {
-    /// After the last step, with the model and its root.
-    Finished(Box<Trainer>, StateRoot),
-    /// At this step something was not finite.
-    Diverged(StepIndex),
+    /// The model after the last step with its root, unless something was not finite before that.
+    pub(crate) finished: Option<(Box<Trainer>, StateRoot)>,
 }
 
 /// Trains on a plan, from the given values of the trained parameters.
@@ -50,7 +44,7 @@ pub(crate) fn run(
         let loss = match trainer.step(index, &batch, features)? {
             StepResult::Stepped(loss) => loss,
             StepResult::Diverged => {
-                return Ok(TrainTrace { steps, initial_state, end: End::Diverged(index) });
+                return Ok(TrainTrace { steps, initial_state, finished: None });
             }
         };
         let done = index.0 + 1;
@@ -58,14 +52,9 @@ pub(crate) fn run(
         if due {
             root = trainer.root()?;
         }
-        steps.push(StepRecord {
-            step: index,
-            batch: batch.digest(),
-            loss,
-            state: due.then_some(root),
-        });
+        steps.push(StepRecord { step: index, loss, state: due.then_some(root) });
         let tokens = u64::from(done) * spec.training.batch_shape().tokens() as u64;
         world.progress(Progress::Trained { steps: done, total, tokens });
     }
-    Ok(TrainTrace { steps, initial_state, end: End::Finished(Box::new(trainer), root) })
+    Ok(TrainTrace { steps, initial_state, finished: Some((Box::new(trainer), root)) })
 }

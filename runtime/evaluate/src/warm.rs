@@ -7,7 +7,7 @@ use crate::error::EvaluateError;
 use crate::features;
 use crate::inspect::{Inspector, read};
 use crate::kept;
-use crate::train::{self, End};
+use crate::train;
 use crate::world::{Pinned, World};
 use dataforge_core::codec;
 use dataforge_core::hash::{EpochSeed, FileDigest, tagged};
@@ -46,14 +46,12 @@ pub(crate) fn recall_or_train(
     let features = features::compute(world, runtime, &tuning, weights, plan.rows(), shape)?;
     let initial = weights.initial(&tuning, &seed)?;
     let trace = train::run(world, runtime, spec, weights, initial, &plan, features.as_ref())?;
-    let trained = match trace.end {
-        End::Finished(trainer, _) => trainer.weights()?,
-        End::Diverged(at) => {
-            let what = Pinned::File(name).to_string();
-            let reason = format!("the warm-up diverges at step {}", at.0);
-            return Err(EvaluateError::Material { what, reason });
-        }
+    let Some((trainer, _)) = trace.finished else {
+        let what = Pinned::File(name).to_string();
+        let reason = format!("the warm-up diverges at step {}", trace.steps.len());
+        return Err(EvaluateError::Material { what, reason });
     };
+    let trained = trainer.weights()?;
     if exact {
         kept::keep(world, &key, &to_bytes(&trained));
     }
@@ -68,11 +66,11 @@ fn seed(file: Option<&FileDigest>) -> EpochSeed {
 
 /// Everything that the warmed reference depends on. Byte format: tag `dataforge/warmed/v1` over the
 /// canonical encoding of the weights' digest, the model's shape, the recipe, the numerics, the
-/// plan's digest and the seed.
+/// plan's roots and the seed.
 fn key(pinned: &PinnedSpec, plan: &TokenPlan, seed: &EpochSeed) -> FileDigest {
     let (spec, lock) = (pinned.spec(), pinned.lock());
     let weights = lock.artifacts.get(&spec.model.weights);
-    let parts = (weights, &spec.model.llama, &spec.training, &spec.numerics, plan.digest(), seed);
+    let parts = (weights, &spec.model.llama, &spec.training, &spec.numerics, plan.roots(), seed);
     tagged("dataforge/warmed/v1", &codec::encode(&parts))
 }
 

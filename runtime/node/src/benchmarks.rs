@@ -133,6 +133,14 @@ pub fn open_rows(spec: &Spec, rows: Vec<BenchmarkRow>) -> Result<Benchmark, Node
     Ok(Benchmark::open(rows, &spec.benchmark).map_err(BenchmarkFileError::from)?)
 }
 
+/// Reads a spec's benchmark from a file.
+///
+/// # Errors
+/// [`NodeError`] naming the file, the row, or the root that differs.
+pub fn read(spec: &Spec, path: &Path) -> Result<Benchmark, NodeError> {
+    open_rows(spec, read_rows(path)?)
+}
+
 fn read_rows(path: &Path) -> Result<Vec<BenchmarkRow>, NodeError> {
     let bytes = read_bounded(path, BENCHMARK_BYTES_MAX)?;
     let body = bytes.strip_suffix(b"\n").unwrap_or(&bytes);

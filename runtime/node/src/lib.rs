@@ -6,6 +6,7 @@
 //!
 //! - [`home`]: the folder everything is kept under
 //! - [`fs`]: bounded reads, atomic writes
+//! - [`hotkey`]: the key that signs proofs
 //! - [`artifacts`]: what is pinned in `artifacts.lock`, fetched once and verified on every use
 //! - [`public_sets`]: public data sets, parsed into rows
 //! - [`specs`]: eval specs on disk
@@ -19,6 +20,7 @@ pub mod demo_data;
 mod error;
 pub mod fs;
 pub mod home;
+pub mod hotkey;
 pub mod public_sets;
 pub mod specs;
 #[cfg(test)]

@@ -6,10 +6,11 @@ use crate::workload::Workload;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use dataforge_core::plan::{Batch, BatchShape, TokenRow};
+use dataforge_core::score::{choice_loss, mean};
 use dataforge_core::units::{MicroNats, StepIndex};
 use dataforge_engine::{
     Features, Lowering, Options, Runtime, Score, Scorer, StepCase, StepResult, Trainer, Weights,
-    choice_loss, mean, trunk,
+    trunk,
 };
 use dataforge_graph::llama::Tuning;
 use dataforge_graph::onnx::LoweringOptions;

@@ -6,7 +6,6 @@ use anyhow::{Context as _, ensure};
 use clap::Args;
 use dataforge_core::dataset::Row;
 use dataforge_core::hash::EpochSeed;
-use dataforge_core::proof::Outcome;
 use dataforge_evaluate::{Evaluator, Lowering, Options, World as _};
 use dataforge_node::Home;
 use dataforge_node::artifacts::{ArtifactLock, Artifacts, Silent};
@@ -111,17 +110,15 @@ pub(crate) fn run(
             let start = world.elapsed();
             let evaluation = evaluator.evaluate(lines.join("\n").as_bytes(), *seed)?;
             let timings = evaluation.timings;
-            let (lift, accuracy) = match &evaluation.proof.outcome {
-                Outcome::Scored { lift, trained, .. } => {
-                    (Some(lift.0 as f64 / 1e6), Some(f64::from(trained.accuracy.0) / 1e6))
-                }
-                _ => (None, None),
-            };
+            let proof = &evaluation.proof;
+            let scored = proof.scored();
+            let lift = scored.map(|_| proof.lift().0 as f64 / 1e6);
+            let accuracy = scored.map(|scored| f64::from(scored.metrics.accuracy.0) / 1e6);
             line(&Line {
                 dataset,
                 seed: *seed,
                 rows: rows.len(),
-                verdict: evaluation.proof.verdict().to_string(),
+                verdict: proof.verdict().to_string(),
                 lift,
                 accuracy,
                 seconds: (world.elapsed() - start).as_secs_f64(),

@@ -2,30 +2,19 @@
 
 use crate::arguments::{AuditAction, Replay};
 use crate::commands::evaluate::{read_dataset, timings_json};
-use crate::commands::proof;
+use crate::commands::proof::{self, find_spec, refusal_as_answer};
 use crate::context::Context;
 use crate::exit::Answer;
 use crate::output;
 use crate::progress::Stage;
-use anyhow::{Context as _, anyhow};
-use dataforge_core::hash::SpecId;
-use dataforge_core::spec::PinnedSpec;
+use anyhow::Context as _;
 use dataforge_evaluate::Evaluator;
-use dataforge_evaluate::audit::{self, Refusal};
-use dataforge_node::specs::Specs;
+use dataforge_evaluate::audit;
 use serde_json::json;
 
 pub(crate) fn run(context: &Context, action: &AuditAction) -> anyhow::Result<Answer> {
     let AuditAction::Replay(arguments) = action;
-    let result = replay(context, arguments);
-    // With --json a refusal is an answer, and so goes to stdout.
-    match result {
-        Err(error) if context.json && error.chain().any(|e| e.is::<Refusal>()) => {
-            output::json(&json!({ "holds": false, "reason": format!("{error:#}") }))?;
-            Ok(Answer::No)
-        }
-        result => result,
-    }
+    refusal_as_answer(context, replay(context, arguments))
 }
 
 fn replay(context: &Context, arguments: &Replay) -> anyhow::Result<Answer> {
@@ -39,8 +28,7 @@ fn replay(context: &Context, arguments: &Replay) -> anyhow::Result<Answer> {
     let world = context.world(&specs, &pinned, &stage);
     let dataset = || arguments.dataset.display().to_string();
     let raw = dataforge_core::dataset::RawSubmission::split(&bytes).with_context(dataset)?;
-    audit::check_inputs(&proof, pinned.id(), &raw, benchmark.root())
-        .with_context(|| name.clone())?;
+    audit::check(&proof, &pinned, &raw, &benchmark).with_context(|| name.clone())?;
     let mut evaluator = Evaluator::prepare(&world, pinned, benchmark)?;
     let evaluation =
         audit::replay(&mut evaluator, &proof, &bytes)?.with_context(|| name.clone())?;
@@ -52,17 +40,4 @@ fn replay(context: &Context, arguments: &Replay) -> anyhow::Result<Answer> {
         output::line(&format!("holds: the replay gives the same digest {}", proof.digest()))?;
     }
     Ok(Answer::Yes)
-}
-
-/// The local spec with this id.
-fn find_spec(specs: &Specs, id: SpecId) -> anyhow::Result<PinnedSpec> {
-    for reference in specs.references()? {
-        match specs.load(&reference) {
-            Ok(pinned) if pinned.id() == id => return Ok(pinned),
-            Ok(_) => {}
-            // Another spec's fault must not keep this proof from being checked.
-            Err(error) => tracing::warn!("{reference} is passed over: {error}"),
-        }
-    }
-    Err(anyhow!("no spec here has the proof's id {id}; `dataforge spec list` shows what is there"))
 }

@@ -10,7 +10,7 @@ use crate::output::{self, nats};
 use crate::progress::Stage;
 use anyhow::Context as _;
 use dataforge_core::hash::EpochSeed;
-use dataforge_core::proof::Outcome;
+use dataforge_core::proof::{ProofFile, Verdict};
 use dataforge_core::spec::{PinnedSpec, Spec};
 use dataforge_core::units::{MicroNats, Ppm};
 use dataforge_evaluate::{Evaluation, Evaluator, audit};
@@ -126,7 +126,10 @@ fn evaluate_all(
         let bytes = super::evaluate::read_dataset(path)?;
         let evaluation = evaluator.evaluate(&bytes, seed).context(*name)?;
         stage.finish();
-        write_atomic(&path.with_extension("proof"), &evaluation.proof.to_file())?;
+        write_atomic(
+            &path.with_extension("proof"),
+            &ProofFile::from(evaluation.proof.clone()).to_bytes(),
+        )?;
         let rows = evaluation.report.rows;
         let line = format!("{name:9} {rows} rows: {}", timing_line(&evaluation.timings));
         say(context, &line)?;
@@ -142,12 +145,10 @@ fn settle(spec: &Spec, entries: &[Entry]) -> anyhow::Result<Settlement> {
             submission: SubmissionName(entry.name.into()),
             digest: proof.inputs.dataset,
             commit_order: CommitOrder(order),
-            outcome: match &proof.outcome {
-                Outcome::Rejected => Claimed::Rejected,
-                Outcome::Diverged { .. } | Outcome::ControlDiverged { .. } => Claimed::Diverged,
-                Outcome::Scored { lift, .. } | Outcome::Compared { lift, .. } => {
-                    Claimed::Scored { lift: *lift }
-                }
+            outcome: match proof.verdict() {
+                Verdict::Rejected => Claimed::Rejected,
+                Verdict::Diverged => Claimed::Diverged,
+                Verdict::Scored => Claimed::Scored { lift: proof.lift() },
             },
             fingerprints: entry.evaluation.fingerprints.clone(),
         }
@@ -159,8 +160,9 @@ fn settle(spec: &Spec, entries: &[Entry]) -> anyhow::Result<Settlement> {
 
 /// Choice loss before and after training; none where nothing was trained or scored.
 fn losses(evaluation: &Evaluation) -> (Option<MicroNats>, Option<MicroNats>) {
-    let baseline = evaluation.proof.training().map(|training| training.baseline.choice_loss);
-    let trained = evaluation.proof.scored().map(|scored| scored.trained.choice_loss);
+    let training = evaluation.proof.training.as_ref();
+    let baseline = training.map(|training| training.baseline.choice_loss);
+    let trained = evaluation.proof.scored().map(|measured| measured.metrics.choice_loss);
     (baseline, trained)
 }
 
@@ -211,7 +213,7 @@ fn entry_json(entry: &Entry, award: &Award) -> Value {
         "lift": nats(proof.lift()),
         "share": award.share.0 as f64 / POOL.0 as f64,
         "proof_digest": proof.digest(),
-        "proof_bytes": proof.to_file().len(),
+        "proof_bytes": ProofFile::from(proof.clone()).to_bytes().len(),
         "timings": timings_json(&entry.evaluation.timings),
     })
 }
@@ -237,7 +239,7 @@ fn prove(
     let refused = refusals::show(
         world,
         pinned,
-        evaluator.benchmark().root(),
+        evaluator.benchmark(),
         &first.evaluation.proof,
         &first.bytes,
     )?;

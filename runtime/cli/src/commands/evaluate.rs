@@ -9,9 +9,10 @@ use crate::progress::Stage;
 use anyhow::Context as _;
 use dataforge_core::dataset::{CheckReport, RawSubmission};
 use dataforge_core::limits::DATASET_BYTES_MAX;
-use dataforge_core::proof::{Control, Outcome, ScoreProof, Scored, TokenNll};
+use dataforge_core::proof::{Measurement, Metrics, Run, ScoreProof, Verdict, Whose};
 use dataforge_evaluate::{Evaluation, Evaluator, Inspector, Timings};
 use dataforge_node::fs::{read_bounded, write_atomic};
+use dataforge_node::hotkey::Hotkey;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -46,18 +47,24 @@ pub(crate) fn run(context: &Context, arguments: &Evaluate) -> anyhow::Result<Ans
     let name = arguments.dataset.display().to_string();
     let stage = Stage::new(&name);
     let world = context.world(&specs, &pinned, &stage);
+    let hotkey = arguments.hotkey.as_deref().map(Hotkey::read).transpose()?;
     let mut evaluator = Evaluator::prepare(&world, pinned, benchmark)?;
     evaluator.answer_rows(arguments.answers);
     let evaluation = evaluator.evaluate(&bytes, arguments.seed).context(name)?;
     stage.finish();
-    write_atomic(&arguments.out, &evaluation.proof.to_file())?;
+    let proof = evaluation.proof.clone();
+    let file = match hotkey {
+        Some(hotkey) => hotkey.sign(proof),
+        None => proof.into(),
+    };
+    write_atomic(&arguments.out, &file.to_bytes())?;
     if context.json {
         output::json(&evaluation_json(&evaluation))?;
     } else {
         print_evaluation(&arguments.dataset, &evaluation)?;
         output::line(&format!("proof written to {}", arguments.out.display()))?;
     }
-    Ok((evaluation.proof.outcome != Outcome::Rejected).into())
+    Ok((evaluation.proof.verdict() != Verdict::Rejected).into())
 }
 
 pub(crate) fn print_report(dataset: &Path, report: &CheckReport) -> anyhow::Result<()> {
@@ -74,7 +81,7 @@ pub(crate) fn print_report(dataset: &Path, report: &CheckReport) -> anyhow::Resu
 
 fn print_evaluation(dataset: &Path, evaluation: &Evaluation) -> anyhow::Result<()> {
     let Evaluation { proof, report, timings, .. } = evaluation;
-    if proof.outcome == Outcome::Rejected {
+    if proof.verdict() == Verdict::Rejected {
         print_report(dataset, report)?;
     }
     for line in summary(proof) {
@@ -89,10 +96,6 @@ fn print_evaluation(dataset: &Path, evaluation: &Evaluation) -> anyhow::Result<(
         ))?;
     }
     output::line(&format!("engine    {}", evaluation.engine))?;
-    let committed = proof.scored().is_some_and(|scored| scored.token_nll.is_some());
-    if let Some(nll) = evaluation.token_nll.filter(|_| !committed) {
-        output::line(&format!("{} (reported, not in the proof)", token_nll_line(nll)))?;
-    }
     output::line(&format!("time      {}", timing_line(timings)))
 }
 
@@ -126,54 +129,40 @@ pub(crate) fn summary(proof: &ScoreProof) -> Vec<String> {
         format!("benchmark {}", proof.inputs.benchmark),
         format!("seed      {}", proof.inputs.seed),
     ];
-    if let Some(training) = proof.training() {
-        let baseline = training.baseline.choice_loss.display();
-        lines.push(format!("steps     {}", training.steps.len()));
-        lines.push(format!("baseline  choice loss {baseline} nats"));
+    let Some(training) = &proof.training else { return lines };
+    lines.push(format!("rows      {}", training.model.plan.rows.count));
+    lines.push(format!("steps     {}", training.model.steps.len()));
+    lines.push(format!("baseline  {}", metrics_line(&training.baseline)));
+    for (whose, run) in training.runs() {
+        lines.extend(run_lines(whose, run));
     }
-    if let Some(scored) = proof.scored() {
-        lines.push(format!(
-            "trained   choice loss {} nats over {} rows",
-            scored.trained.choice_loss.display(),
-            scored.rows.len()
-        ));
-        lines.push(format!(
-            "accuracy  {:.1} % (reported, not paid)",
-            f64::from(scored.trained.accuracy.0) / 1e4
-        ));
-        lines.extend(scored.token_nll.map(token_nll_line));
-        lines.push(format!("state     {}", scored.final_state));
-        lines.extend(scored.control.into_iter().flat_map(control_lines));
-        lines.push(format!("lift      {} nats", scored.lift.display()));
-    }
-    match &proof.outcome {
-        Outcome::Diverged { at, .. } => {
-            lines.push(format!("diverged  at step {}; lift 0", at.0));
-        }
-        Outcome::ControlDiverged { at, .. } => {
-            lines.push(format!("diverged  the control, at step {}; lift 0", at.0));
-        }
-        _ => {}
+    if proof.verdict() == Verdict::Scored {
+        lines.push(format!("lift      {} nats", proof.lift().display()));
     }
     lines
 }
 
-fn token_nll_line(nll: TokenNll) -> String {
-    let (baseline, trained) = (nll.baseline.display(), nll.trained.display());
-    format!("per token baseline {baseline}, trained {trained} nats")
+fn metrics_line(metrics: &Metrics) -> String {
+    let (choice, token) = (metrics.choice_loss.display(), metrics.token_nll.display());
+    let accuracy = f64::from(metrics.accuracy.0) / 1e4;
+    format!("choice loss {choice} nats, per token {token} nats, accuracy {accuracy:.1} %")
 }
 
-fn control_lines(control: &Control) -> Vec<String> {
-    let Control { run, final_state, metrics, token_nll, .. } = control;
-    vec![
-        format!(
-            "control   {} steps, choice loss {} nats, per token {} nats",
-            run.steps.len(),
-            metrics.choice_loss.display(),
-            token_nll.display()
-        ),
-        format!("control   state {final_state}"),
-    ]
+fn run_lines(whose: Whose, run: &Run) -> Vec<String> {
+    let name = match whose {
+        Whose::Model => "trained",
+        Whose::Control => "control",
+    };
+    match (run.measured(), run.diverged_at()) {
+        (Some(Measurement { final_state, metrics, .. }), _) => vec![
+            format!("{name}   {}", metrics_line(metrics)),
+            format!("{name}   state {final_state}"),
+        ],
+        (None, at) => {
+            let at = at.unwrap_or_default().0;
+            vec![format!("{name}   diverged at step {at}; lift 0")]
+        }
+    }
 }
 
 pub(crate) fn report_json(report: &CheckReport) -> Value {
@@ -195,42 +184,37 @@ pub(crate) fn proof_json(proof: &ScoreProof) -> Value {
         "report": proof.report,
         "lift": nats(proof.lift()),
     });
-    if let Some(training) = proof.training() {
-        value["steps"] = json!(training.steps.len());
-        value["plan"] = json!(training.plan);
-        value["initial_state"] = json!(training.initial_state);
-        value["baseline"] = json!(nats(training.baseline.choice_loss));
-    }
-    if let Some(Scored { trained, final_state, token_nll, control, .. }) = proof.scored() {
-        value["trained"] = json!(nats(trained.choice_loss));
-        value["accuracy"] = json!(f64::from(trained.accuracy.0) / 1e6);
-        value["answer_nll"] = json!(nats(trained.answer_nll));
-        value["final_state"] = json!(final_state);
-        if let Some(nll) = token_nll {
-            value["token_nll"] = token_nll_json(nll);
-        }
-        if let Some(control) = control {
-            value["control"] = json!({
-                "steps": control.run.steps.len(),
-                "plan": control.run.plan,
-                "final_state": control.final_state,
-                "choice_loss": nats(control.metrics.choice_loss),
-                "token_nll": nats(control.token_nll),
-            });
-        }
-    }
+    let Some(training) = &proof.training else { return value };
+    value["initial_state"] = json!(training.initial_state);
+    value["baseline"] = metrics_json(&training.baseline);
+    value["model"] = run_json(&training.model);
+    value["control"] = json!(training.control.as_ref().map(run_json));
     value
 }
 
-fn token_nll_json(nll: TokenNll) -> Value {
-    json!({ "baseline": nats(nll.baseline), "trained": nats(nll.trained) })
+fn run_json(run: &Run) -> Value {
+    json!({
+        "plan": run.plan,
+        "steps": run.steps.len(),
+        "diverged_at": run.diverged_at(),
+        "final_state": run.measured().map(|measured| measured.final_state),
+        "metrics": run.measured().map(|measured| metrics_json(&measured.metrics)),
+    })
+}
+
+fn metrics_json(metrics: &Metrics) -> Value {
+    json!({
+        "choice_loss": nats(metrics.choice_loss),
+        "accuracy": f64::from(metrics.accuracy.0) / 1e6,
+        "answer_nll": nats(metrics.answer_nll),
+        "token_nll": nats(metrics.token_nll),
+    })
 }
 
 fn evaluation_json(evaluation: &Evaluation) -> Value {
     let mut value = proof_json(&evaluation.proof);
     value["check"] = report_json(&evaluation.report);
     value["engine"] = json!(evaluation.engine);
-    value["token_nll"] = json!(evaluation.token_nll.map(token_nll_json));
     value["answers"] = json!(evaluation.answers.as_ref().map(|answers| {
         json!({
             "texts": answers.texts,

@@ -1,9 +1,10 @@
 //! The end of the demonstration: one byte changed in each of three places, and what is said about
 //! it.
 
+use dataforge_core::benchmark::Benchmark;
 use dataforge_core::dataset::RawSubmission;
-use dataforge_core::hash::{BenchmarkRoot, FileDigest};
-use dataforge_core::proof::ScoreProof;
+use dataforge_core::hash::FileDigest;
+use dataforge_core::proof::{ProofFile, ScoreProof};
 use dataforge_core::spec::PinnedSpec;
 use dataforge_evaluate::{Inspector, Options, Pinned, Progress, World, WorldError, audit};
 use serde::Serialize;
@@ -31,16 +32,16 @@ impl Refused {
 pub(super) fn show(
     world: &dyn World,
     pinned: &PinnedSpec,
-    benchmark: BenchmarkRoot,
+    benchmark: &Benchmark,
     proof: &ScoreProof,
     dataset: &[u8],
 ) -> anyhow::Result<Vec<Refused>> {
-    let file = flip(&proof.to_file());
-    let proof_result = ScoreProof::from_file(&file);
+    let file = flip(&ProofFile::from(proof.clone()).to_bytes());
+    let proof_result = ProofFile::from_bytes(&file);
 
     let changed = flip(dataset);
     let raw = RawSubmission::split(&changed)?;
-    let dataset_result = audit::check_inputs(proof, pinned.id(), &raw, benchmark);
+    let dataset_result = audit::check(proof, pinned, &raw, benchmark);
 
     let kernel_result = Inspector::load(&OneByteOff(world), pinned);
     Ok(vec![

@@ -18,3 +18,4 @@ mod stopped;
 mod tampering;
 mod trunk;
 mod usage;
+mod verifying;

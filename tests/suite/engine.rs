@@ -125,7 +125,7 @@ impl Sums {
         let square = graph.matmul(a, a, ta, !ta, scales);
         graph.output("square", square);
         for axis in 0..graph.shape(a).len() {
-            let sum = graph.reduce_sum(a, &[axis], scales);
+            let sum = graph.reduce_sum(a, &[axis]);
             graph.output(format!("sum{axis}"), sum);
         }
         let inputs = [pages * m * k, pages * k * n].map(|size| operand(random, size));

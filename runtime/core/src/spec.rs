@@ -4,17 +4,20 @@
 //! divide is refused with the key's name. Reading files and comparing digests is the node crate's
 //! work.
 
-use crate::codec;
-use crate::hash::{BenchmarkRoot, FileDigest, SpecId, tagged};
-use crate::limits::{
-    BATCH_TOKENS_MAX, CANDIDATES_MAX, OPERAND_BITS, PARAMETER_ELEMENTS_MAX, SEQUENCE_TOKENS_MAX,
-    SPEC_BYTES_MAX, STEPS_MAX, TEMPLATE_PIECES_MAX, WARM_EPOCHS_MAX,
-};
+mod lock;
+mod model;
+mod validate;
+
+pub use lock::{PinnedSpec, SpecLock};
+pub use model::{BertShape, LlamaShape, Model, Piece};
+
+use crate::hash::BenchmarkRoot;
+use crate::limits::SPEC_BYTES_MAX;
 use crate::plan::BatchShape;
 use crate::units::{Bytes, Fuel, Micro, MicroNats};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::num::{NonZeroU16, NonZeroU32};
+use validate::validate;
 
 /// The spec format that this version reads.
 pub const SPEC_FORMAT: u16 = 1;
@@ -99,112 +102,6 @@ pub struct KernelLimits {
     pub memory_bytes_max: Bytes,
     /// Rows handed to one call.
     pub rows_per_call: NonZeroU32,
-}
-
-/// The pinned reference model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Model {
-    /// Artifact with the weights.
-    pub weights: String,
-    /// Artifact with the Hugging Face `tokenizer.json`.
-    pub tokenizer: String,
-    /// Put before a row's input.
-    pub before_input: Vec<Piece>,
-    /// Follows a row's input before the output begins.
-    pub after_input: Vec<Piece>,
-    /// Put before an output; belongs to what is learned.
-    pub before_output: Vec<Piece>,
-    /// Put after an output; belongs to what is learned.
-    pub after_output: Vec<Piece>,
-    /// Architecture.
-    pub llama: LlamaShape,
-}
-
-/// A piece of the template around a row's fields. In TOML a string or an integer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "PieceValue", rename_all = "kebab-case")]
-pub enum Piece {
-    /// Text, tokenised together with the text beside it. Never yields a control token, whatever it
-    /// spells; nor does a row's text.
-    Text(String),
-    /// A token by its id: the only way to a control token.
-    Token(u32),
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum PieceValue {
-    Text(String),
-    Token(u32),
-}
-
-impl Piece {
-    /// Its text, if it is one.
-    #[must_use]
-    pub fn text(&self) -> Option<&str> {
-        match self {
-            Self::Text(text) => Some(text),
-            Self::Token(_) => None,
-        }
-    }
-}
-
-impl From<PieceValue> for Piece {
-    fn from(value: PieceValue) -> Self {
-        match value {
-            PieceValue::Text(text) => Self::Text(text),
-            PieceValue::Token(id) => Self::Token(id),
-        }
-    }
-}
-
-/// Shape of a llama-family decoder: RMSNorm, rotary positions, grouped-query attention, SwiGLU.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LlamaShape {
-    /// Token ids.
-    pub vocabulary: NonZeroU32,
-    /// Width of the residual stream.
-    pub width: NonZeroU32,
-    /// Transformer blocks.
-    pub layers: NonZeroU32,
-    /// Query heads; divides the width.
-    pub heads: NonZeroU32,
-    /// Key and value heads; divides the query heads.
-    pub kv_heads: NonZeroU32,
-    /// Width of the feed-forward layer.
-    pub hidden: NonZeroU32,
-    /// Longest sequence the model was made for.
-    pub context: NonZeroU32,
-    /// Base of the rotary angles.
-    pub rope_base: NonZeroU32,
-    /// ε of RMSNorm in 10⁻⁹.
-    pub norm_epsilon_nano: NonZeroU32,
-    /// Whether the output projection is the transposed embedding.
-    pub tied_head: bool,
-}
-
-/// Shape of a BERT-family encoder: learned positions, LayerNorm after each sublayer, GELU.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BertShape {
-    /// Token ids.
-    pub vocabulary: NonZeroU32,
-    /// Width of the residual stream.
-    pub width: NonZeroU32,
-    /// Transformer blocks.
-    pub layers: NonZeroU32,
-    /// Attention heads; divides the width.
-    pub heads: NonZeroU32,
-    /// Width of the feed-forward layer.
-    pub hidden: NonZeroU32,
-    /// Longest sequence: the number of learned positions.
-    pub context: NonZeroU32,
-    /// Token types: which of a pair's texts a token belongs to.
-    pub types: NonZeroU32,
-    /// ε of LayerNorm in 10⁻¹².
-    pub norm_epsilon_pico: NonZeroU32,
 }
 
 /// Which parameters fine-tuning moves. The others are frozen: the output of the blocks before the
@@ -431,7 +328,7 @@ impl Spec {
             return Err(SpecError::TooLarge);
         }
         let spec: Self = toml::from_str(text).map_err(|e| SpecError::Syntax(e.to_string()))?;
-        spec.validate()?;
+        validate(&spec)?;
         Ok(spec)
     }
 
@@ -449,194 +346,5 @@ impl Spec {
     #[must_use]
     pub fn reference(&self) -> String {
         format!("{}@{}", self.name, self.version)
-    }
-
-    fn validate(&self) -> Result<(), SpecError> {
-        let m = &self.model.llama;
-        let t = &self.training;
-        let template = || {
-            let model = &self.model;
-            let before = model.before_input.iter().chain(&model.before_output);
-            before.chain(&model.after_input).chain(&model.after_output)
-        };
-        let known = |piece: &Piece| !matches!(piece, Piece::Token(id) if *id >= m.vocabulary.get());
-        let head_width = m.width.get().checked_div(m.heads.get()).unwrap_or(0);
-        let steps = product(t.epochs.get(), self.rows.count_max.get().div_ceil(t.batch_rows.get()));
-        let batch = product(t.batch_rows.get(), t.positions.get());
-        let widest = m.vocabulary.max(m.hidden).max(m.width);
-        let largest = product(m.width.get(), widest.get());
-        let one = NonZeroU32::MIN;
-        let (tuned, rank) = match t.method {
-            Method::Full => (one, one),
-            Method::LastLayers { layers } => (layers, one),
-            Method::Lora { layers, rank, .. } => (layers, rank),
-        };
-        let fewest = if self.score.measure() == Measure::Choice { 2 } else { 1 };
-        let (warm_rows, warm_epochs) = match &self.score {
-            ScoreRule::Warmed { rows, epochs, .. } => (rows.as_str(), epochs.get()),
-            ScoreRule::Choice { .. } | ScoreRule::Control { .. } => ("none", 1),
-        };
-        let checks = [
-            ("format", self.format == SPEC_FORMAT, "this program reads format 1"),
-            ("name", is_name(&self.name), "lower-case letters, digits and dashes, at most 64"),
-            (
-                "numerics.operand_bits",
-                OPERAND_BITS.contains(&self.numerics.operand_bits),
-                "8 to 22",
-            ),
-            ("rows.schema", is_file_name(&self.rows.schema), "a plain file name"),
-            ("kernels.schema", is_file_name(&self.kernels.schema), "a plain file name"),
-            ("kernels.tokenizer", is_file_name(&self.kernels.tokenizer), "a plain file name"),
-            ("rows.count_max", self.rows.count_max >= self.rows.count_min, "less than count_min"),
-            ("model", template().all(known), "a template token is not in the vocabulary"),
-            ("model", template().count() <= TEMPLATE_PIECES_MAX, "too many template pieces"),
-            ("model.llama.heads", divides(m.heads, m.width), "does not divide the width"),
-            ("model.llama.heads", head_width.is_multiple_of(2), "head width must be even"),
-            ("model.llama.kv_heads", divides(m.kv_heads, m.heads), "does not divide the heads"),
-            ("training.positions", t.positions <= m.context, "more than the model's context"),
-            ("training.positions", t.positions.get() <= SEQUENCE_TOKENS_MAX, "over the limit"),
-            ("training.output_tokens", t.output_tokens <= t.positions, "more than the positions"),
-            ("training.method", tuned <= m.layers, "more layers than the model has"),
-            ("training.method", rank <= m.width, "a rank over the model's width"),
-            ("training.epochs", steps <= u64::from(STEPS_MAX), "more steps than the limit"),
-            ("training.batch_rows", batch <= BATCH_TOKENS_MAX, "more tokens than the limit"),
-            ("model.llama.width", largest <= PARAMETER_ELEMENTS_MAX, "a parameter over the limit"),
-            ("training.warmup_micro", t.warmup_micro.0 <= 1_000_000, "more than 1"),
-            ("training.final_rate_micro", t.final_rate_micro.0 <= 1_000_000, "more than 1"),
-            ("training.beta1_micro", t.beta1_micro.0 < 1_000_000, "must be below 1"),
-            ("training.beta2_micro", t.beta2_micro.0 < 1_000_000, "must be below 1"),
-            ("training.clip_norm_micro", t.clip_norm_micro.0 > 0, "must be positive"),
-            (
-                "benchmark.candidates",
-                self.benchmark.candidates.get() >= fewest,
-                "a choice needs two",
-            ),
-            (
-                "benchmark.candidates",
-                self.benchmark.candidates.get() as usize <= CANDIDATES_MAX,
-                "over the limit",
-            ),
-            ("score.rows", is_file_name(warm_rows), "a plain file name"),
-            ("score.epochs", warm_epochs <= WARM_EPOCHS_MAX, "over the limit"),
-            ("score.margin_micronats", self.score.margin().0 >= 0, "must not be negative"),
-        ];
-        match checks.into_iter().find(|(_, good, _)| !good) {
-            Some((key, _, reason)) => Err(SpecError::Value { key, reason: reason.into() }),
-            None => Ok(()),
-        }
-    }
-}
-
-fn is_name(name: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    !name.is_empty() && name.len() <= 64 && name.chars().all(allowed)
-}
-
-fn is_file_name(name: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    !name.is_empty() && name.len() <= 128 && !name.starts_with('.') && name.chars().all(allowed)
-}
-
-fn product(a: u32, b: u32) -> u64 {
-    u64::from(a).saturating_mul(u64::from(b))
-}
-
-fn divides(small: NonZeroU32, large: NonZeroU32) -> bool {
-    large.get().is_multiple_of(small.get())
-}
-
-/// `spec.lock`: the SHA-256 of everything a spec names.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SpecLock {
-    /// Files beside the spec, by name.
-    pub files: BTreeMap<String, FileDigest>,
-    /// Kernels, by name.
-    pub kernels: BTreeMap<String, FileDigest>,
-    /// Artifacts, by name in `artifacts.lock`.
-    pub artifacts: BTreeMap<String, FileDigest>,
-}
-
-impl SpecLock {
-    /// Parses `spec.lock`.
-    ///
-    /// # Errors
-    /// [`SpecError::TooLarge`] or [`SpecError::Syntax`].
-    pub fn parse(text: &str) -> Result<Self, SpecError> {
-        if text.len() as u64 > SPEC_BYTES_MAX.0 {
-            return Err(SpecError::TooLarge);
-        }
-        toml::from_str(text).map_err(|e| SpecError::Syntax(format!("spec.lock: {e}")))
-    }
-
-    /// The file's text.
-    ///
-    /// # Errors
-    /// [`SpecError::Syntax`] if TOML cannot express it, which is our bug.
-    pub fn to_toml(&self) -> Result<String, SpecError> {
-        toml::to_string(self).map_err(|e| SpecError::Syntax(e.to_string()))
-    }
-}
-
-/// A spec whose lock pins exactly what it names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PinnedSpec {
-    spec: Spec,
-    lock: SpecLock,
-    id: SpecId,
-}
-
-impl PinnedSpec {
-    /// Joins a spec and its lock.
-    ///
-    /// # Errors
-    /// [`SpecError::Lock`] when the lock lacks something or pins something that the spec does not
-    /// name.
-    pub fn new(spec: Spec, lock: SpecLock) -> Result<Self, SpecError> {
-        same_names("file", lock.files.keys(), spec.files())?;
-        same_names("kernel", lock.kernels.keys(), [&spec.kernels.schema, &spec.kernels.tokenizer])?;
-        same_names(
-            "artifact",
-            lock.artifacts.keys(),
-            [&spec.model.weights, &spec.model.tokenizer],
-        )?;
-        let id = tagged("dataforge/spec/v1", &codec::encode(&(&spec, &lock)));
-        Ok(Self { spec, lock, id })
-    }
-
-    /// The spec.
-    #[must_use]
-    pub fn spec(&self) -> &Spec {
-        &self.spec
-    }
-
-    /// The lock.
-    #[must_use]
-    pub fn lock(&self) -> &SpecLock {
-        &self.lock
-    }
-
-    /// Byte format: tag `dataforge/spec/v1` over the canonical encoding of spec and lock.
-    #[must_use]
-    pub fn id(&self) -> SpecId {
-        self.id
-    }
-}
-
-fn same_names<'a>(
-    kind: &str,
-    pinned: impl Iterator<Item = &'a String>,
-    named: impl IntoIterator<Item = &'a String>,
-) -> Result<(), SpecError> {
-    let pinned: std::collections::BTreeSet<_> = pinned.collect();
-    let named: std::collections::BTreeSet<_> = named.into_iter().collect();
-    if let Some(missing) = named.difference(&pinned).next() {
-        return Err(SpecError::Lock(format!("{kind} {missing:?} is not pinned")));
-    }
-    match pinned.difference(&named).next() {
-        Some(extra) => Err(SpecError::Lock(format!(
-            "{kind} {extra:?} is pinned, but the spec does not name it"
-        ))),
-        None => Ok(()),
     }
 }

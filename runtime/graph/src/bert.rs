@@ -105,22 +105,22 @@ pub fn forward(
 }
 
 /// The mean of `hidden` `[rows · positions, width]` over each row's real tokens: `[rows, width]`.
-pub fn mean_pool(g: &mut Graph, hidden: Value, real: Value, scales: Scales) -> Value {
+pub fn mean_pool(g: &mut Graph, hidden: Value, real: Value) -> Value {
     let [rows, positions] = *g.shape(real) else { panic!("a batch is rows of positions") };
     let width = g.shape(hidden)[1];
     let hidden = g.reshape(hidden, &[rows, positions, width]);
     let column = g.reshape(real, &[rows, positions, 1]);
     let kept = g.mul(hidden, column);
-    let sum = g.reduce_sum(kept, &[1], scales);
+    let sum = g.reduce_sum(kept, &[1]);
     let sum = g.reshape(sum, &[rows, width]);
-    let count = g.reduce_sum(real, &[1], scales);
+    let count = g.reduce_sum(real, &[1]);
     g.div(sum, count)
 }
 
 /// Each row of `x` `[rows, width]` over its Euclidean length. A row of zeros gives NaN.
-pub fn normalise(g: &mut Graph, x: Value, scales: Scales) -> Value {
+pub fn normalise(g: &mut Graph, x: Value) -> Value {
     let square = g.mul(x, x);
-    let sum = g.reduce_sum(square, &[1], scales);
+    let sum = g.reduce_sum(square, &[1]);
     let length = g.sqrt(sum);
     g.div(x, length)
 }
@@ -148,8 +148,8 @@ pub fn embedding(shape: &BertShape, rows: usize, positions: usize, operand_bits:
         .map(|p| (p.name.clone(), g.input(&p.name, &p.shape, Element::F32)))
         .collect();
     let hidden = forward(&mut g, shape, &weights, tokens, Scales::Slice);
-    let pooled = mean_pool(&mut g, hidden, tokens.real, Scales::Slice);
-    let embedding = normalise(&mut g, pooled, Scales::Slice);
+    let pooled = mean_pool(&mut g, hidden, tokens.real);
+    let embedding = normalise(&mut g, pooled);
     g.output("embedding", embedding);
     g
 }
@@ -236,11 +236,11 @@ impl<'a> Model<'a> {
         let (gamma, beta) = (self.weights[gamma], self.weights[&bias(gamma)]);
         let g = &mut *self.g;
         let (width, epsilon) = (g.scalar(self.sizes.width as f32), g.scalar(epsilon as f32));
-        let sum = g.reduce_sum(x, &[1], self.scales);
+        let sum = g.reduce_sum(x, &[1]);
         let mean = g.div(sum, width);
         let centred = g.sub(x, mean);
         let square = g.mul(centred, centred);
-        let sum = g.reduce_sum(square, &[1], self.scales);
+        let sum = g.reduce_sum(square, &[1]);
         let variance = g.div(sum, width);
         let shifted = g.add(variance, epsilon);
         let root = g.sqrt(shifted);
@@ -263,7 +263,7 @@ impl<'a> Model<'a> {
         let q = g.mul(q, scale);
         let scores = g.matmul(q, k, false, true, self.scales);
         let scores = g.add(scores, self.mask);
-        let shares = g.softmax(scores, self.scales);
+        let shares = g.softmax(scores);
         let mixed = g.matmul(shares, v, false, false, self.scales);
         let mixed = g.transpose(mixed, &[0, 2, 1, 3]);
         let mixed = g.reshape(mixed, &[rows * positions, width]);
@@ -355,8 +355,8 @@ mod tests {
             .map(|p| (p.name.clone(), g.input(&p.name, &p.shape, Element::F32)))
             .collect();
         let hidden = forward(&mut g, &tiny(), &weights, tokens, Scales::Tensor);
-        let pooled = mean_pool(&mut g, hidden, tokens.real, Scales::Tensor);
-        let unit = normalise(&mut g, pooled, Scales::Tensor);
+        let pooled = mean_pool(&mut g, hidden, tokens.real);
+        let unit = normalise(&mut g, pooled);
         let logits = classify(&mut g, &weights, unit, Scales::Tensor);
         g.output("logits", logits);
         let seed: Vec<f32> = (0..ROWS.len() * CLASSES).map(|i| (i as f32 - 4.0) / 8.0).collect();

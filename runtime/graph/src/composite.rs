@@ -4,7 +4,7 @@
 //! the numeric profile and may never change under one profile name. A NaN operand always yields a
 //! NaN, so that a run that diverges is seen to diverge on every engine.
 
-use crate::ir::{Graph, Op, Scales, Value};
+use crate::ir::{Graph, Op, Value};
 
 /// Powers of two that [`Op::Exp`] scales by: 2^n for n from −150 (which rounds to 0) to 128
 /// (infinity).
@@ -60,7 +60,7 @@ pub fn expand(graph: &Graph) -> Graph {
             Op::Sigmoid => sigmoid(&mut out, inputs[0]),
             Op::Erf => bounded_odd(&mut out, inputs[0], &ERF),
             Op::Tanh => bounded_odd(&mut out, inputs[0], &TANH),
-            Op::Softmax(scales) => softmax(&mut out, inputs[0], *scales),
+            Op::Softmax => softmax(&mut out, inputs[0]),
             op => out.push(op.clone(), inputs, node.shape.clone(), node.element),
         };
         map.push(value);
@@ -185,18 +185,18 @@ fn polynomial(g: &mut Graph, x: Value, coefficients: &[f32]) -> Value {
     sum
 }
 
-fn softmax(g: &mut Graph, x: Value, scales: Scales) -> Value {
-    let (e, z) = shifted_exp(g, x, scales);
+fn softmax(g: &mut Graph, x: Value) -> Value {
+    let (e, z) = shifted_exp(g, x);
     g.div(e, z)
 }
 
 /// e^(x − max x) over the last dimension and its exact sum: the two halves of a softmax.
-fn shifted_exp(g: &mut Graph, x: Value, scales: Scales) -> (Value, Value) {
+fn shifted_exp(g: &mut Graph, x: Value) -> (Value, Value) {
     let last = g.shape(x).len() - 1;
     let max = g.max_last(x);
     let shifted = g.sub(x, max);
     let e = exp(g, shifted);
-    let z = g.reduce_sum(e, &[last], scales);
+    let z = g.reduce_sum(e, &[last]);
     (e, z)
 }
 

@@ -131,7 +131,7 @@ impl Tape<'_> {
                 let slope = g.sub(one, square);
                 g.mul(gy, slope)
             }
-            Op::Softmax(scales) => self.softmax(y, gy, *scales),
+            Op::Softmax => self.softmax(y, gy),
             Op::Abs => {
                 let (minus, zero) = (g.neg(gy), g.scalar(0.0));
                 let (below, above) = (g.less(x, zero), g.less(zero, x));
@@ -182,7 +182,7 @@ impl Tape<'_> {
                 self.g.permute_last(full, &inverse(order))
             }
             Op::Expand => self.sum_to(gy, y, x),
-            Op::ReduceSum { .. } => gy,
+            Op::ReduceSum(_) => gy,
             Op::MatMul { ta, tb, .. } => self.matmul(inputs, slot, *ta, *tb, y, gy),
             Op::Gather => self.gather(inputs, y, gy),
             other => panic!("{other:?} has no gradient rule"),
@@ -204,15 +204,15 @@ impl Tape<'_> {
         let lead = wide.len() - narrow.len();
         let repeated = |i: &usize| *i < lead || (narrow[i - lead] == 1 && wide[*i] != 1);
         let axes: Vec<usize> = (0..wide.len()).filter(repeated).collect();
-        let sum = self.g.reduce_sum(full, &axes, self.scales);
+        let sum = self.g.reduce_sum(full, &axes);
         self.g.reshape(sum, &narrow)
     }
 
     /// y ⊙ (g − Σ g ⊙ y).
-    fn softmax(&mut self, y: Value, gy: Value, scales: Scales) -> Value {
+    fn softmax(&mut self, y: Value, gy: Value) -> Value {
         let last = self.g.shape(y).len() - 1;
         let product = self.g.mul(gy, y);
-        let sum = self.g.reduce_sum(product, &[last], scales);
+        let sum = self.g.reduce_sum(product, &[last]);
         let centred = self.g.sub(gy, sum);
         self.g.mul(y, centred)
     }
@@ -223,7 +223,7 @@ impl Tape<'_> {
         let last = g.shape(x).len() - 1;
         let (smaller, zero, one) = (g.less(x, y), g.scalar(0.0), g.scalar(1.0));
         let hit = g.select(smaller, zero, one);
-        let hits = g.reduce_sum(hit, &[last], self.scales);
+        let hits = g.reduce_sum(hit, &[last]);
         let part = g.div(gy, hits);
         g.mul(hit, part)
     }

@@ -120,9 +120,9 @@ fn evaluate(node: &Node, x: &[&Tensor], mode: Arithmetic) -> Vec<f64> {
                 .collect()
         }
         Op::MatMul { ta, tb, scales, bits } => matmul(x[0], x[1], (*ta, *tb), *scales, *bits, mode),
-        Op::ReduceSum { axes, scales } => reduce_sum(x[0], axes, *scales, mode),
+        Op::ReduceSum(axes) => reduce_sum(x[0], axes, mode),
         Op::ScatterAdd => scatter_add(x[0], x[1], &node.shape, mode),
-        Op::Input(_) | Op::Exp | Op::Sigmoid | Op::Erf | Op::Tanh | Op::Softmax(_) => {
+        Op::Input(_) | Op::Exp | Op::Sigmoid | Op::Erf | Op::Tanh | Op::Softmax => {
             panic!("{:?} is not primitive", node.op)
         }
     }
@@ -162,13 +162,10 @@ fn to_f32(x: f64, mode: Arithmetic) -> f64 {
     if mode == Arithmetic::Exact { f64::from(x as f32) } else { x }
 }
 
-fn reduce_sum(x: &Tensor, axes: &[usize], scales: Scales, mode: Arithmetic) -> Vec<f64> {
+fn reduce_sum(x: &Tensor, axes: &[usize], mode: Arithmetic) -> Vec<f64> {
     let group = groups(&x.shape, axes);
     let mut data = x.data.clone();
-    match scales {
-        Scales::Tensor => snap(&mut data, exact::SUM_BITS, mode),
-        Scales::Slice => snap_groups(&mut data, &group, exact::SUM_BITS, mode),
-    }
+    snap_groups(&mut data, &group, exact::SUM_BITS, mode);
     let mut sums = vec![0.0; count(&keep_one(&x.shape, axes))];
     for (value, id) in data.iter().zip(group) {
         sums[id] += value;

@@ -31,7 +31,8 @@ pub enum Element {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Value(u32);
 
-/// Over what the snapping scale `max|x|` of an exact sum is taken.
+/// Over what the snapping scale `max|x|` of a product's operand is taken. Every [`Op::ReduceSum`]
+/// takes its own: what it adds up, squares of activations among them, may be large in a single row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scales {
     /// The whole tensor: one snapped copy serves forward and backward. For training.
@@ -116,13 +117,8 @@ pub enum Op {
         /// Bits that the operands keep.
         bits: u32,
     },
-    /// Exact sum over dimensions, kept as size 1.
-    ReduceSum {
-        /// Which, ascending.
-        axes: Vec<usize>,
-        /// Snapping scales.
-        scales: Scales,
-    },
+    /// Exact sum over dimensions, ascending, kept as size 1. Each sum has a scale of its own.
+    ReduceSum(Vec<usize>),
     /// Exact sum of rows `[r, d]` into a table of zeros `[n, d]` at indices `[r, 1]`; one scale.
     ScatterAdd,
     /// eᵃ, composed; see [`crate::composite`].
@@ -133,8 +129,8 @@ pub enum Op {
     Erf,
     /// Hyperbolic tangent, composed.
     Tanh,
-    /// Softmax over the last dimension, composed; the scales are those of its sum.
-    Softmax(Scales),
+    /// Softmax over the last dimension, composed.
+    Softmax,
 }
 
 /// A node: operator, operands, result.
@@ -330,8 +326,8 @@ impl Graph {
     }
 
     /// Softmax over the last dimension.
-    pub fn softmax(&mut self, a: Value, scales: Scales) -> Value {
-        self.unary(Op::Softmax(scales), a)
+    pub fn softmax(&mut self, a: Value) -> Value {
+        self.unary(Op::Softmax, a)
     }
 
     /// a < b.
@@ -453,12 +449,12 @@ impl Graph {
     }
 
     /// Exact sum over `axes` (ascending), kept as size 1.
-    pub fn reduce_sum(&mut self, a: Value, axes: &[usize], scales: Scales) -> Value {
+    pub fn reduce_sum(&mut self, a: Value, axes: &[usize]) -> Value {
         let full = self.shape(a);
         let terms: usize = axes.iter().map(|axis| full[*axis]).product();
         assert!(terms <= exact::SUM_TERMS_MAX, "no exact sum over {terms} terms");
         let shape = keep_one(full, axes);
-        self.push(Op::ReduceSum { axes: axes.to_vec(), scales }, vec![a], shape, Element::F32)
+        self.push(Op::ReduceSum(axes.to_vec()), vec![a], shape, Element::F32)
     }
 
     /// Exact sum of rows `[r, d]` into zeros `[n, d]` at `ids` `[r, 1]`.

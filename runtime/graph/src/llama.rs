@@ -309,7 +309,7 @@ impl<'a> Model<'a> {
         let epsilon = f64::from(self.tuning.shape.norm_epsilon_nano.get()) / 1e9;
         let g = &mut *self.g;
         let square = g.mul(x, x);
-        let sum = g.reduce_sum(square, &[1], self.scales);
+        let sum = g.reduce_sum(square, &[1]);
         let share = g.scalar((1.0 / self.sizes.width as f64) as f32);
         let mean = g.mul(sum, share);
         let epsilon = g.scalar(epsilon as f32);
@@ -343,7 +343,7 @@ impl<'a> Model<'a> {
         let scores = g.reshape(scores, &[rows, kv_heads, group, positions, positions]);
         let mask = causal_mask(g, positions);
         let scores = g.add(scores, mask);
-        let shares = g.softmax(scores, self.scales);
+        let shares = g.softmax(scores);
         let shares = g.reshape(shares, &[rows, kv_heads, group * positions, positions]);
         let mixed = g.matmul(shares, v, false, false, self.scales);
         let mixed = g.reshape(mixed, &[rows, kv_heads, group, positions, head]);

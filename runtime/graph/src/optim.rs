@@ -5,7 +5,7 @@
 //! / and √. The graph does the rest elementwise in f32 (Loshchilov & Hutter 2019, algorithm 2, with
 //! the bias corrections moved into the scalars).
 
-use crate::ir::{Graph, Scales, Value};
+use crate::ir::{Graph, Value};
 use dataforge_core::spec::Recipe;
 
 /// The optimiser's settings.
@@ -116,12 +116,12 @@ pub fn clip_factor(g: &mut Graph, gradients: &[Value], clip_norm: f64) -> Value 
         .map(|gradient| {
             let axes: Vec<usize> = (0..g.shape(*gradient).len()).collect();
             let square = g.mul(*gradient, *gradient);
-            let sum = g.reduce_sum(square, &axes, Scales::Tensor);
+            let sum = g.reduce_sum(square, &axes);
             g.reshape(sum, &[1])
         })
         .collect();
     let all = g.concat(&parts, 0);
-    let total = g.reduce_sum(all, &[0], Scales::Tensor);
+    let total = g.reduce_sum(all, &[0]);
     let norm = g.sqrt(total);
     let clip = g.scalar(clip_norm as f32);
     let bounded = g.max(norm, clip);

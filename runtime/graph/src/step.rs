@@ -61,11 +61,11 @@ struct Head {
     normaliser: Value,
 }
 
-fn head(g: &mut Graph, logits: Value, targets: Value, scales: Scales) -> Head {
+fn head(g: &mut Graph, logits: Value, targets: Value) -> Head {
     let max = g.max_last(logits);
     let shifted = g.sub(logits, max);
     let exponentials = g.exp(shifted);
-    let normaliser = g.reduce_sum(exponentials, &[1], scales);
+    let normaliser = g.reduce_sum(exponentials, &[1]);
     let target = g.take_last(shifted, targets);
     g.output("target", target);
     g.output("normaliser", normaliser);
@@ -139,14 +139,14 @@ pub fn forward(tuning: &Tuning, batch: BatchShape, scales: Scales) -> Forward {
 }
 
 impl Forward {
-    /// The scoring graph of a forward pass with scales per slice.
+    /// The scoring graph of a forward pass whose products take scales per slice.
     #[must_use]
     pub fn scoring(mut self) -> Graph {
-        head(&mut self.graph, self.logits, self.targets, Scales::Slice);
+        head(&mut self.graph, self.logits, self.targets);
         self.graph
     }
 
-    /// The training graph of a forward pass with scales per tensor.
+    /// The training graph of a forward pass whose products take scales per tensor.
     ///
     /// Further inputs: `weights` `[slots, 1]`, each slot's share of the loss; `rate`, `second`,
     /// `keep` `[1]`, see [`optim::StepScalars`]; and each trained parameter's moments. Further
@@ -188,7 +188,7 @@ impl Forward {
 fn loss_gradient(g: &mut Graph, logits: Value, targets: Value) -> Value {
     let slots = g.shape(logits)[0];
     let weights = g.input("weights", &[slots, 1], Element::F32);
-    let Head { exponentials, normaliser } = head(g, logits, targets, Scales::Tensor);
+    let Head { exponentials, normaliser } = head(g, logits, targets);
     let vocabulary = g.shape(logits)[1];
     let classes: Vec<i64> = (0i64..).take(vocabulary).collect();
     let classes = g.indices(&[1, vocabulary], &classes);

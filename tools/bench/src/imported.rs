@@ -98,7 +98,7 @@ fn of_file(
     recipe: &Recipe,
     steps: u32,
 ) -> anyhow::Result<Trainer> {
-    let forward = model.forward(shape, bits, Scales::Slice)?;
+    let forward = model.forward(shape, bits, Scales::Tensor)?;
     Ok(Trainer::imported(runtime, model.model, forward, recipe, steps)?)
 }
 

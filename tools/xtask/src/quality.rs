@@ -38,6 +38,9 @@ pub(crate) struct Options {
     /// Operand widths in bits.
     #[arg(long, value_delimiter = ',', default_value = "8,10,12,13,14,15,16,18,20,22")]
     widths: Vec<u32>,
+    /// Element types that PyTorch trains in.
+    #[arg(long, value_delimiter = ',', default_value = "float32,float64")]
+    torch: Vec<String>,
     /// The width that the table compares with PyTorch.
     #[arg(long, default_value_t = 20)]
     width: u32,
@@ -105,7 +108,8 @@ fn parties(peers: &Peers, folder: &Path, options: &Options) -> Vec<(String, Comm
     widths.push(options.width);
     widths.sort_unstable();
     widths.dedup();
-    ["float32", "float64"].map(torch).into_iter().chain(widths.into_iter().map(exact)).collect()
+    let torch = options.torch.iter().map(|kind| torch(kind));
+    torch.chain(widths.into_iter().map(exact)).collect()
 }
 
 /// The result of a party, computed if it is not there.

@@ -130,12 +130,12 @@ impl Product {
         parallel: Parallel<'_>,
     ) -> u32 {
         let Self { m, k, n, ta, bits, .. } = *self;
-        let x = Operand { data: a, lines: m, k, by_line: !ta };
+        let x = Operand { data: a, lines: m, k, by_line: !ta, maxima, bits };
         let slices = Slices::new(bits);
         let strip_length = slices.left().length(STRIP, k);
         LEFT.with_borrow_mut(|left| {
             let left = room(left, slices.left().length(m.next_multiple_of(x.block()), k));
-            x.pack_left(level, maxima, bits, left, parallel);
+            x.pack_left(level, left, parallel);
             let left = &*left;
 
             let groups = n.div_ceil(GROUP * COLUMNS);

@@ -5,8 +5,8 @@ use super::level::{Level, for_each_level};
 use super::product::Parallel;
 use super::scale::{magnitude_bits, max_magnitude_bits};
 use dataforge_graph::exact::{SUM_BITS, snap_factor};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Elements of one task.
 const TASK: usize = 1 << 15;
@@ -14,9 +14,9 @@ const TASK: usize = 1 << 15;
 for_each_level! { fn max_bits(x: &[f32]) -> u32 = max_magnitude_bits; }
 for_each_level! { fn rows_max(x: &[f32], width: usize, out: &mut [f32]) = rows_max_body; }
 for_each_level! {
-    fn rows_sum(x: &[f32], terms: usize, max: Option<f32>, out: &mut [f32]) = rows_sum_body;
+    fn rows_sum(x: &[f32], terms: usize, out: &mut [f32]) = rows_sum_body;
 }
-for_each_level! { fn columns_max(page: &[f32], inner: usize) -> Vec<f32> = columns_max_body; }
+for_each_level! { fn columns_max(rows: &[f32], inner: usize) -> Vec<u32> = columns_max_body; }
 for_each_level! { fn columns_sum(rows: &[f32], scales: &[f32]) -> Vec<f64> = columns_sum_body; }
 for_each_level! { fn add_row(row: &[f32], c: f32, sums: &mut [f64]) = add_row_body; }
 for_each_level! { fn round(sums: &[f64], out: &mut [f32]) = round_body; }
@@ -93,16 +93,8 @@ impl Sum {
         Some(view)
     }
 
-    /// Sums into `out` `[outer, inner]`; with one scale for `x` whose largest magnitude is `max`,
-    /// or one for each sum.
-    pub(crate) fn run(
-        self,
-        level: Level,
-        x: &[f32],
-        max: Option<f32>,
-        out: &mut [f32],
-        parallel: Parallel<'_>,
-    ) {
+    /// Sums into `out` `[outer, inner]`, each with a scale of its own.
+    pub(crate) fn run(self, level: Level, x: &[f32], out: &mut [f32], parallel: Parallel<'_>) {
         let Self { outer, terms, inner } = self;
         assert!(x.len() == outer * terms * inner && out.len() == outer * inner, "other sizes");
         let factor = snap_factor(SUM_BITS);
@@ -111,19 +103,26 @@ impl Sum {
             let parts: Vec<_> = out.chunks_mut(rows).map(Mutex::new).collect();
             parallel(parts.len(), &|task| {
                 let Ok(mut out) = parts[task].lock() else { return };
-                rows_sum(level, &x[task * rows * terms..], terms, max, &mut out);
+                rows_sum(level, &x[task * rows * terms..], terms, &mut out);
             });
             return;
         }
         // Few sums, or sums of rows: each task adds some of the rows to all sums of a page. Partial
         // sums are exact, so that it does not matter in which order they come together.
         for (page, out) in x.chunks_exact(terms * inner).zip(out.chunks_exact_mut(inner)) {
-            let scales: Vec<f32> = match max {
-                Some(max) => vec![max * factor; inner],
-                None => columns_max(level, page, inner).iter().map(|m| m * factor).collect(),
-            };
-            let total = Mutex::new(vec![0.0; inner]);
             let parts: Vec<&[f32]> = page.chunks((TASK / inner).max(1) * inner).collect();
+            let most = Mutex::new(vec![0; inner]);
+            parallel(parts.len(), &|task| {
+                let found = columns_max(level, parts[task], inner);
+                if let Ok(mut most) = most.lock() {
+                    for (most, found) in most.iter_mut().zip(found) {
+                        *most = found.max(*most);
+                    }
+                }
+            });
+            let most = most.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let scales: Vec<f32> = most.into_iter().map(|m| f32::from_bits(m) * factor).collect();
+            let total = Mutex::new(vec![0.0; inner]);
             parallel(parts.len(), &|task| {
                 let sums = columns_sum(level, parts[task], &scales);
                 if let Ok(mut total) = total.lock() {
@@ -132,7 +131,7 @@ impl Sum {
                     }
                 }
             });
-            let total = total.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let total = total.into_inner().unwrap_or_else(PoisonError::into_inner);
             for (out, total) in out.iter_mut().zip(total) {
                 *out = total as f32;
             }
@@ -141,9 +140,9 @@ impl Sum {
 }
 
 #[inline(always)]
-fn rows_sum_body(x: &[f32], terms: usize, max: Option<f32>, out: &mut [f32]) {
+fn rows_sum_body(x: &[f32], terms: usize, out: &mut [f32]) {
     for (out, row) in out.iter_mut().zip(x.chunks_exact(terms)) {
-        let max = max.unwrap_or_else(|| f32::from_bits(max_magnitude_bits(row)));
+        let max = f32::from_bits(max_magnitude_bits(row));
         *out = row_sum(row, max * snap_factor(SUM_BITS)) as f32;
     }
 }
@@ -162,14 +161,17 @@ fn row_sum(row: &[f32], c: f32) -> f64 {
 }
 
 #[inline(always)]
-fn columns_max_body(page: &[f32], inner: usize) -> Vec<f32> {
+fn columns_max_body(rows: &[f32], inner: usize) -> Vec<u32> {
+    if inner == 1 {
+        return vec![max_magnitude_bits(rows)];
+    }
     let mut most = vec![0; inner];
-    for row in page.chunks_exact(inner) {
+    for row in rows.chunks_exact(inner) {
         for (most, x) in most.iter_mut().zip(row) {
             *most = magnitude_bits(*x).max(*most);
         }
     }
-    most.into_iter().map(f32::from_bits).collect()
+    most
 }
 
 #[inline(always)]
@@ -187,13 +189,7 @@ fn columns_sum_body(rows: &[f32], scales: &[f32]) -> Vec<f64> {
 }
 
 /// Sums `shape` over any `axes`, element by element.
-pub(crate) fn scattered(
-    x: &[f32],
-    shape: &[usize],
-    axes: &[usize],
-    max: Option<f32>,
-    out: &mut [f32],
-) {
+pub(crate) fn scattered(x: &[f32], shape: &[usize], axes: &[usize], out: &mut [f32]) {
     let factor = snap_factor(SUM_BITS);
     let group = |mut flat: usize| {
         let (mut at, mut stride) = (0, 1);
@@ -206,12 +202,10 @@ pub(crate) fn scattered(
         }
         at
     };
-    let mut most = vec![max.map_or(0, f32::to_bits); out.len()];
-    if max.is_none() {
-        for (i, x) in x.iter().enumerate() {
-            let most = &mut most[group(i)];
-            *most = magnitude_bits(*x).max(*most);
-        }
+    let mut most = vec![0; out.len()];
+    for (i, x) in x.iter().enumerate() {
+        let most = &mut most[group(i)];
+        *most = magnitude_bits(*x).max(*most);
     }
     let mut sums = vec![0.0; out.len()];
     for (i, x) in x.iter().enumerate() {

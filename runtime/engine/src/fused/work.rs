@@ -28,7 +28,7 @@ pub(crate) enum Work {
     Elementwise { program: Program, maxima: Vec<usize> },
     Pack { pack: Pack, slice: bool },
     MatMul { product: Product, slice: bool, gives_max: bool },
-    ReduceSum { shape: Vec<usize>, axes: Vec<usize>, slice: bool },
+    ReduceSum { shape: Vec<usize>, axes: Vec<usize> },
     ScatterAdd { rows: usize, width: usize },
     MaxLast { width: usize },
     MaxAbs,
@@ -59,9 +59,8 @@ impl Work {
                 Self::MatMul { product, slice, gives_max }
             }
             Kind::ReduceSum => {
-                let [slice] = list(attributes, "flags")?.map(|flag| flag != 0);
                 let (shape, axes) = (sizes(attributes, "sizes")?, sizes(attributes, "axes")?);
-                Self::ReduceSum { shape, axes, slice }
+                Self::ReduceSum { shape, axes }
             }
             Kind::ScatterAdd => {
                 let [rows, width, _] = list(attributes, "sizes")?;
@@ -130,13 +129,14 @@ impl Work {
                 };
                 Ok(if *gives_max { vec![found] } else { vec![] })
             }
-            (Self::ReduceSum { shape, axes, slice }, [x, maxima @ ..], [out]) => {
-                let max = if *slice { None } else { Some(scalar(maxima.first())?) };
+            (Self::ReduceSum { shape, axes }, [x], [out]) => {
                 let x = floats(x)?;
                 sized(x, shape.iter().product())?;
+                let kept = (0..).zip(shape).filter(|(axis, _)| !axes.contains(axis));
+                sized(out, kept.map(|(_, extent)| extent).product())?;
                 match Sum::new(shape, axes) {
-                    Some(sum) => sum.run(level, x, max, out, parallel),
-                    None => sums::scattered(x, shape, axes, max, out),
+                    Some(sum) => sum.run(level, x, out, parallel),
+                    None => sums::scattered(x, shape, axes, out),
                 }
                 Ok(vec![])
             }

@@ -123,7 +123,7 @@ impl Model<'_> {
 
         let scores = g.matmul(q, k, false, true, self.scales);
         let scores = g.add(scores, place.mask);
-        let shares = g.softmax(scores, self.scales);
+        let shares = g.softmax(scores);
         let mixed = g.matmul(shares, v, false, false, self.scales);
         let mixed = g.reshape(mixed, &[rows, width]);
         self.project(mixed, layer, "attention_output")
@@ -234,7 +234,7 @@ mod tests {
         let mask = causal_mask(g, positions);
         let mask = g.reshape(mask, &[positions, 1, positions]);
         let scores = g.add(scores, mask);
-        let shares = g.softmax(scores, Scales::Slice);
+        let shares = g.softmax(scores);
         let mixed = g.matmul(shares, v, false, false, Scales::Slice);
         let mixed = g.transpose(mixed, &[0, 2, 1, 3, 4]);
         let mixed = g.reshape(mixed, &[rows * positions, width]);

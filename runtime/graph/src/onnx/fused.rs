@@ -10,7 +10,7 @@
 //! | `Elementwise` | as the program says | `program`: [`Program::to_words`]; `maxima`: results whose maximum is given |
 //! | `Pack` | b, and its maximum with one scale | `sizes`: k, n; `flags`: transposed, scale per slice; `bits` |
 //! | `MatMul` | a, b, and with one scale each their maxima; with one page b is packed and comes without | `sizes`: pages, m, k, n; `flags`: a transposed, b transposed, scale per slice, maximum given; `bits` |
-//! | `ReduceSum` | x, its maximum with one scale | `sizes` of x; `axes`; `flags`: scale per slice |
+//! | `ReduceSum` | x | `sizes` of x; `axes` |
 //! | `ScatterAdd` | rows, indices, maximum of rows | `sizes`: rows, width, rows of the result |
 //! | `MaxLast` | x | `sizes`: rows, width |
 //! | `MaxAbs` | x | none |
@@ -129,8 +129,7 @@ fn scaled(graph: &Graph, plan: &Plan) -> BTreeSet<Value> {
 
 fn scaled_operands(node: &Node) -> &[Value] {
     match &node.op {
-        Op::MatMul { scales: Scales::Tensor, .. }
-        | Op::ReduceSum { scales: Scales::Tensor, .. } => &node.inputs,
+        Op::MatMul { scales: Scales::Tensor, .. } => &node.inputs,
         Op::ScatterAdd => &node.inputs[..1],
         _ => &[],
     }
@@ -241,21 +240,15 @@ impl Fused<'_> {
             Op::MatMul { ta, tb, scales, bits } => {
                 self.matmul(value, node, (*ta, *tb), *scales, *bits);
             }
-            Op::ReduceSum { axes, scales } => {
+            Op::ReduceSum(axes) => {
                 let input = node.inputs[0];
-                let slice = *scales == Scales::Slice;
-                let mut names = vec![self.flat(input)];
-                if !slice {
-                    names.push(self.maximum(input));
-                }
                 let attributes = vec![
                     integers("sizes", self.graph.shape(input)),
                     integers("axes", axes),
-                    integers("flags", &[usize::from(slice)]),
                     self.shapes([&value]),
                 ];
-                let result = self.out.name(value);
-                self.emit(Kind::ReduceSum, names, vec![result], attributes);
+                let (input, result) = (self.flat(input), self.out.name(value));
+                self.emit(Kind::ReduceSum, vec![input], vec![result], attributes);
             }
             Op::ScatterAdd => {
                 let [rows, ids] = [0, 1].map(|i| self.flat(node.inputs[i]));

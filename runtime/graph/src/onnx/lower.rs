@@ -221,9 +221,9 @@ impl<'g> Emitter<'g> {
             Op::MatMul { ta, tb, scales, bits } => {
                 return self.matmul(&result, node, (*ta, *tb), *scales, *bits);
             }
-            Op::ReduceSum { axes, scales } => return self.reduce_sum(&result, node, axes, *scales),
+            Op::ReduceSum(axes) => return self.reduce_sum(&result, node, axes),
             Op::ScatterAdd => return self.scatter_add(&result, node),
-            Op::Softmax(_) => ("Softmax", None, vec![integer("axis", last() as i64)]),
+            Op::Softmax => ("Softmax", None, vec![integer("axis", last() as i64)]),
             Op::Exp => ("Exp", None, vec![]),
             Op::Sigmoid => ("Sigmoid", None, vec![]),
             Op::Erf => ("Erf", None, vec![]),
@@ -316,10 +316,10 @@ impl<'g> Emitter<'g> {
         }
     }
 
-    fn reduce_sum(&mut self, result: &str, node: &Node, axes: &[usize], scales: Scales) {
+    fn reduce_sum(&mut self, result: &str, node: &Node, axes: &[usize]) {
         match self.options.lowering {
             Lowering::Fast => self.plain_sum(result, node, axes),
-            _ => self.wide_sum(result, node, axes, scales),
+            _ => self.wide_sum(result, node, axes),
         }
     }
 

@@ -108,7 +108,7 @@ fn training(shape: &BertShape, recipe: &Recipe, steps: u32, mut inputs: Vec<Tens
     let input = |p: &Parameter| (p.name.clone(), g.input(&p.name, &p.shape, Element::F32));
     let weights: BTreeMap<_, _> = all.iter().map(input).collect();
     let hidden = bert::forward(g, shape, &weights, tokens, Scales::Tensor);
-    let pooled = bert::mean_pool(g, hidden, tokens.real, Scales::Tensor);
+    let pooled = bert::mean_pool(g, hidden, tokens.real);
     let logits = bert::classify(g, &weights, pooled, Scales::Tensor);
     let last = format!("layer.{}.", shape.layers.get() - 1);
     let trained: Vec<Parameter> = all

@@ -108,25 +108,21 @@ pub(super) struct Operand<'x> {
     pub(super) k: usize,
     /// Whether a line's terms lie side by side; otherwise a term's lines do.
     pub(super) by_line: bool,
+    pub(super) maxima: Maxima,
+    /// Bits that it keeps.
+    pub(super) bits: u32,
 }
 
 impl Operand<'_> {
     /// Packs all lines of a left operand, as blocks or panels.
-    pub(super) fn pack_left(
-        self,
-        level: Level,
-        maxima: Maxima,
-        bits: u32,
-        out: &mut [i32],
-        parallel: Parallel<'_>,
-    ) {
-        let blocks = out.chunks_mut(Slices::new(bits).left().length(self.block(), self.k));
+    pub(super) fn pack_left(self, level: Level, out: &mut [i32], parallel: Parallel<'_>) {
+        let blocks = out.chunks_mut(Slices::new(self.bits).left().length(self.block(), self.k));
         let blocks: Vec<_> = blocks.map(Mutex::new).collect();
         parallel(blocks.len(), &|index| {
             let lines = index * self.block()..((index + 1) * self.block()).min(self.lines);
             if let Ok(mut out) = blocks[index].lock() {
                 PACKER.with_borrow_mut(|Packer { scales, .. }| {
-                    pack_left(level, self, lines, maxima, bits, scales, &mut out);
+                    pack_left(level, self, lines, scales, &mut out);
                 });
             }
         });
@@ -139,9 +135,10 @@ impl Operand<'_> {
 
     /// The scales of `lines`, filled up to whole panels.
     #[inline(always)]
-    fn scales(&self, lines: Range<usize>, maxima: Maxima, bits: u32, into: &mut Scales) {
+    fn scales(&self, lines: Range<usize>, into: &mut Scales) {
+        let bits = self.bits;
         into.reset(lines.len().next_multiple_of(COLUMNS));
-        match maxima {
+        match self.maxima {
             Maxima::Tensor(max) => into.fill(0..lines.len(), Scale::new(max, bits)),
             Maxima::Slice if self.by_line => {
                 let terms = self.data[lines.start * self.k..].chunks_exact(self.k);
@@ -411,20 +408,20 @@ impl Pack {
     pub(crate) fn run(
         &self,
         level: Level,
-        (x, max): (&[f32], Maxima),
+        (x, maxima): (&[f32], Maxima),
         out: &mut [i32],
         parallel: Parallel<'_>,
     ) {
         let Self { k, n, tb, bits } = *self;
         assert!(x.len() == k * n && out.len() == self.len(), "operands of other sizes");
-        let operand = Operand { data: x, lines: n, k, by_line: tb };
+        let operand = Operand { data: x, lines: n, k, by_line: tb, maxima, bits };
         let parts: Vec<_> = out.chunks_mut(TASK_PANELS * self.panel()).map(Mutex::new).collect();
         parallel(parts.len(), &|index| {
             let first = index * TASK_PANELS * COLUMNS;
             let lines = first..(first + TASK_PANELS * COLUMNS).min(n);
             if let Ok(mut out) = parts[index].lock() {
                 PACKER.with_borrow_mut(|packer| {
-                    pack_right(level, operand, lines, max, bits, packer, &mut out);
+                    pack_right(level, operand, lines, packer, &mut out);
                 });
             }
         });
@@ -432,27 +429,19 @@ impl Pack {
 }
 
 for_each_level! {
-    fn pack_right(
-        x: Operand<'_>,
-        lines: Range<usize>,
-        maxima: Maxima,
-        bits: u32,
-        packer: &mut Packer,
-        out: &mut [i32],
-    ) = pack_panels_of;
+    fn pack_right(x: Operand<'_>, lines: Range<usize>, packer: &mut Packer, out: &mut [i32])
+        = pack_panels_of;
 }
 
 #[inline(always)]
 fn pack_panels_of(
     x: Operand<'_>,
     lines: Range<usize>,
-    maxima: Maxima,
-    bits: u32,
     Packer { scales, lines: buffer }: &mut Packer,
     out: &mut [i32],
 ) {
-    x.scales(lines.clone(), maxima, bits, scales);
-    let packing = Slices::new(bits).right();
+    x.scales(lines.clone(), scales);
+    let packing = Slices::new(x.bits).right();
     let panels = out.chunks_exact_mut(packing.length(COLUMNS, x.k));
     panels.zip(scales.unit.chunks_exact(COLUMNS)).for_each(|(panel, units)| end(panel, units));
     if x.by_line {
@@ -466,27 +455,14 @@ fn pack_panels_of(
 }
 
 for_each_level! {
-    fn pack_left(
-        x: Operand<'_>,
-        lines: Range<usize>,
-        maxima: Maxima,
-        bits: u32,
-        scales: &mut Scales,
-        out: &mut [i32],
-    ) = pack_block_of;
+    fn pack_left(x: Operand<'_>, lines: Range<usize>, scales: &mut Scales, out: &mut [i32])
+        = pack_block_of;
 }
 
 #[inline(always)]
-fn pack_block_of(
-    x: Operand<'_>,
-    lines: Range<usize>,
-    maxima: Maxima,
-    bits: u32,
-    scales: &mut Scales,
-    out: &mut [i32],
-) {
-    x.scales(lines.clone(), maxima, bits, scales);
-    let packing = Slices::new(bits).left();
+fn pack_block_of(x: Operand<'_>, lines: Range<usize>, scales: &mut Scales, out: &mut [i32]) {
+    x.scales(lines.clone(), scales);
+    let packing = Slices::new(x.bits).left();
     end(out, &scales.unit[..x.block()]);
     if x.by_line {
         packing.lines(x, lines, scales, out);

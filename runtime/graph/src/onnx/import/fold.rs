@@ -358,7 +358,7 @@ impl<'g> Builder<'g> {
     /// The exact sum over dimensions (ascending, at least one) of a live value, kept as size 1.
     pub(super) fn reduce_sum(&mut self, x: &Item, over: &[usize]) -> Result<Item, Problem> {
         let value = self.live_float(x)?;
-        Ok(Item::Live(self.g.reduce_sum(value, over, self.scales)))
+        Ok(Item::Live(self.g.reduce_sum(value, over)))
     }
 
     /// x broadcast to `shape`.

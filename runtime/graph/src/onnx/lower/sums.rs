@@ -71,9 +71,8 @@ impl Emitter<'_> {
         self.narrow(&product, result);
     }
 
-    pub(super) fn wide_sum(&mut self, result: &str, node: &Node, axes: &[usize], scales: Scales) {
-        let shared = self.scale_axes(node.inputs[0], axes, scales);
-        let wide = self.snap(node.inputs[0], exact::SUM_BITS, shared).wide;
+    pub(super) fn wide_sum(&mut self, result: &str, node: &Node, axes: &[usize]) {
+        let wide = self.snap(node.inputs[0], exact::SUM_BITS, axes.to_vec()).wide;
         let axes = self.integers(axes);
         let sum = format!("{result}.wide");
         self.emit("ReduceSum", &[&wide, &axes], &sum, vec![]);

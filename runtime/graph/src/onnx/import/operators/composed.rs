@@ -49,7 +49,7 @@ pub(super) fn gelu(b: &mut Builder<'_>, node: &Node<'_>) -> Results {
 /// Softmax over the last dimension.
 fn shares(b: &mut Builder<'_>, x: &Item) -> Result<Item, Problem> {
     let value = b.live_float(x)?;
-    Ok(Item::Live(b.g.softmax(value, b.scales)))
+    Ok(Item::Live(b.g.softmax(value)))
 }
 
 /// The dimensions from `axis` on.

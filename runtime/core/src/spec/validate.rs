@@ -1,0 +1,114 @@
+//! What a spec's values must be beyond their types.
+
+use super::{Measure, Method, Piece, SPEC_FORMAT, ScoreRule, Spec, SpecError};
+use crate::limits::{
+    BATCH_TOKENS_MAX, CANDIDATES_MAX, OPERAND_BITS, PARAMETER_ELEMENTS_MAX, SEQUENCE_TOKENS_MAX,
+    STEPS_MAX, TEMPLATE_PIECES_MAX, WARM_EPOCHS_MAX,
+};
+use std::num::NonZeroU32;
+
+/// A dotted key, whether its value will do, and what is wrong where it will not.
+type Check = (&'static str, bool, &'static str);
+
+/// The first value that will not do is the error.
+pub(super) fn validate(spec: &Spec) -> Result<(), SpecError> {
+    let checks = [names(spec), model(spec), training(spec), benchmark(spec)].concat();
+    match checks.into_iter().find(|(_, good, _)| !good) {
+        Some((key, _, reason)) => Err(SpecError::Value { key, reason: reason.into() }),
+        None => Ok(()),
+    }
+}
+
+fn names(spec: &Spec) -> Vec<Check> {
+    let (rows, kernels) = (&spec.rows, &spec.kernels);
+    let bits = OPERAND_BITS.contains(&spec.numerics.operand_bits);
+    vec![
+        ("format", spec.format == SPEC_FORMAT, "this program reads format 1"),
+        ("name", is_name(&spec.name), "lower-case letters, digits and dashes, at most 64"),
+        ("numerics.operand_bits", bits, "8 to 22"),
+        ("rows.schema", is_file_name(&rows.schema), "a plain file name"),
+        ("kernels.schema", is_file_name(&kernels.schema), "a plain file name"),
+        ("kernels.tokenizer", is_file_name(&kernels.tokenizer), "a plain file name"),
+        ("rows.count_max", rows.count_max >= rows.count_min, "less than count_min"),
+    ]
+}
+
+fn model(spec: &Spec) -> Vec<Check> {
+    let (model, m) = (&spec.model, &spec.model.llama);
+    let template = || {
+        let before = model.before_input.iter().chain(&model.before_output);
+        before.chain(&model.after_input).chain(&model.after_output)
+    };
+    let known = |piece: &Piece| !matches!(piece, Piece::Token(id) if *id >= m.vocabulary.get());
+    let head_width = m.width.get().checked_div(m.heads.get()).unwrap_or(0);
+    let widest = m.vocabulary.max(m.hidden).max(m.width);
+    let largest = product(m.width.get(), widest.get());
+    vec![
+        ("model", template().all(known), "a template token is not in the vocabulary"),
+        ("model", template().count() <= TEMPLATE_PIECES_MAX, "too many template pieces"),
+        ("model.llama.heads", divides(m.heads, m.width), "does not divide the width"),
+        ("model.llama.heads", head_width.is_multiple_of(2), "head width must be even"),
+        ("model.llama.kv_heads", divides(m.kv_heads, m.heads), "does not divide the heads"),
+        ("model.llama.width", largest <= PARAMETER_ELEMENTS_MAX, "a parameter over the limit"),
+    ]
+}
+
+fn training(spec: &Spec) -> Vec<Check> {
+    let (m, t) = (&spec.model.llama, &spec.training);
+    let steps = product(t.epochs.get(), spec.rows.count_max.get().div_ceil(t.batch_rows.get()));
+    let batch = product(t.batch_rows.get(), t.positions.get());
+    let one = NonZeroU32::MIN;
+    let (tuned, rank) = match t.method {
+        Method::Full => (one, one),
+        Method::LastLayers { layers } => (layers, one),
+        Method::Lora { layers, rank, .. } => (layers, rank),
+    };
+    vec![
+        ("training.positions", t.positions <= m.context, "more than the model's context"),
+        ("training.positions", t.positions.get() <= SEQUENCE_TOKENS_MAX, "over the limit"),
+        ("training.output_tokens", t.output_tokens <= t.positions, "more than the positions"),
+        ("training.method", tuned <= m.layers, "more layers than the model has"),
+        ("training.method", rank <= m.width, "a rank over the model's width"),
+        ("training.epochs", steps <= u64::from(STEPS_MAX), "more steps than the limit"),
+        ("training.batch_rows", batch <= BATCH_TOKENS_MAX, "more tokens than the limit"),
+        ("training.warmup_micro", t.warmup_micro.0 <= 1_000_000, "more than 1"),
+        ("training.final_rate_micro", t.final_rate_micro.0 <= 1_000_000, "more than 1"),
+        ("training.beta1_micro", t.beta1_micro.0 < 1_000_000, "must be below 1"),
+        ("training.beta2_micro", t.beta2_micro.0 < 1_000_000, "must be below 1"),
+        ("training.clip_norm_micro", t.clip_norm_micro.0 > 0, "must be positive"),
+    ]
+}
+
+fn benchmark(spec: &Spec) -> Vec<Check> {
+    let candidates = spec.benchmark.candidates.get();
+    let fewest = if spec.score.measure() == Measure::Choice { 2 } else { 1 };
+    let (warm_rows, warm_epochs) = match &spec.score {
+        ScoreRule::Warmed { rows, epochs, .. } => (rows.as_str(), epochs.get()),
+        ScoreRule::Choice { .. } | ScoreRule::Control { .. } => ("none", 1),
+    };
+    vec![
+        ("benchmark.candidates", candidates >= fewest, "a choice needs two"),
+        ("benchmark.candidates", candidates as usize <= CANDIDATES_MAX, "over the limit"),
+        ("score.rows", is_file_name(warm_rows), "a plain file name"),
+        ("score.epochs", warm_epochs <= WARM_EPOCHS_MAX, "over the limit"),
+        ("score.margin_micronats", spec.score.margin().0 >= 0, "must not be negative"),
+    ]
+}
+
+fn is_name(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    !name.is_empty() && name.len() <= 64 && name.chars().all(allowed)
+}
+
+fn is_file_name(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    !name.is_empty() && name.len() <= 128 && !name.starts_with('.') && name.chars().all(allowed)
+}
+
+fn product(a: u32, b: u32) -> u64 {
+    u64::from(a).saturating_mul(u64::from(b))
+}
+
+fn divides(small: NonZeroU32, large: NonZeroU32) -> bool {
+    large.get().is_multiple_of(small.get())
+}

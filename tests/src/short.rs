@@ -167,6 +167,8 @@ impl Short {
     pub fn evaluate<'c>(command: &'c mut Command, dataset: &Path, proof: &Path) -> &'c mut Command {
         command.arg("evaluate").arg(dataset).args(["--spec", "short@1", "--seed", SEED]);
         command.arg("--benchmark").arg(Self::golden_path("benchmark.jsonl"));
+        // Beside the proof, so that no test goes on where another one stopped.
+        command.arg("--states").arg(proof.with_file_name("states"));
         command.arg("--out").arg(proof)
     }
 

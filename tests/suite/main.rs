@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops where a step of it fails")]
 #![allow(clippy::disallowed_methods, reason = "some tests wait, and bound how long")]
 
+mod auditing;
 mod bad_input;
 mod batches;
 mod demo;
@@ -13,6 +14,7 @@ mod imported;
 mod layering;
 mod readme;
 mod registered;
+mod resuming;
 mod scores;
 mod stopped;
 mod tampering;

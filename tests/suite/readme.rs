@@ -35,6 +35,19 @@ const COMMANDS: &[(&str, RunBy)] = &[
         RunBy::Here,
     ),
     ("dataforge proof show half.proof", RunBy::Here),
+    ("dataforge proof verify half.proof", RunBy::Here),
+    ("dataforge audit step half.proof --dataset data/half.jsonl --step 100", RunBy::Here),
+    (
+        "dataforge audit spot half.proof --dataset data/half.jsonl --samples 4 \
+         --randomness 0303030303030303030303030303030303030303030303030303030303030303",
+        RunBy::Here,
+    ),
+    ("dataforge audit rows half.proof --dataset data/half.jsonl --rows 1,150", RunBy::Here),
+    (
+        "dataforge audit export-step half.proof --dataset data/half.jsonl --step 100 \
+         --out step-100",
+        RunBy::Here,
+    ),
     ("dataforge audit replay half.proof --dataset data/half.jsonl", RunBy::Here),
     ("dataforge check data/half.jsonl --spec date@1", RunBy::Here),
     ("dataforge artifacts verify", RunBy::Here),

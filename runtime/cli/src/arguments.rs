@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use dataforge_core::hash::{EpochSeed, ValidatorKey};
 use dataforge_evaluate::{Lowering, Provider, UnknownLowering};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 const EXIT_CODES: &str = "\
@@ -175,6 +176,27 @@ pub(crate) struct Evaluate {
     /// comes. The proof is the same.
     #[arg(long, value_name = "ROWS", default_value_t = 0)]
     pub(crate) answers: u32,
+
+    #[command(flatten)]
+    pub(crate) states: KeepStates,
+}
+
+/// What an evaluation keeps of its training runs.
+#[derive(Debug, Args)]
+pub(crate) struct KeepStates {
+    /// Disk that checkpoints of training runs may take, in MiB; the oldest go first, and 0 keeps
+    /// none. An evaluation that was interrupted goes on from its last one, to the same proof;
+    /// audits of single steps start from them.
+    #[arg(long, value_name = "MIB", default_value_t = 2048)]
+    pub(crate) checkpoint_mib: u64,
+
+    /// Least seconds between two checkpoints of a run. There is always one at its end.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub(crate) checkpoint_seconds: u64,
+
+    /// Where checkpoints are. Default: states in DataForge's own folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) states: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -252,6 +274,87 @@ pub(crate) enum ProofAction {
 pub(crate) enum AuditAction {
     /// Run the whole evaluation again and compare; names the first thing that differs.
     Replay(Replay),
+    /// Take one training step again, from the last committed state before it to the next one, and
+    /// compare.
+    Step(AuditStep),
+    /// Take some steps again, chosen by randomness that nobody knew when the proof was made, and
+    /// say how likely a false one would have been found.
+    Spot(AuditSpot),
+    /// Score some benchmark rows again, from the state that training ended with, and compare.
+    Rows(AuditRows),
+    /// Write one training step as an ONNX backend test: a folder that any ONNX engine can check by
+    /// itself.
+    ExportStep(ExportStep),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditRows {
+    #[command(flatten)]
+    pub(crate) proof: AuditedSteps,
+
+    /// The rows, from 1.
+    #[arg(long, value_name = "N", required = true, value_delimiter = ',')]
+    pub(crate) rows: Vec<NonZeroUsize>,
+
+    /// From the control's final state instead of the model's.
+    #[arg(long)]
+    pub(crate) control: bool,
+
+    /// The hidden benchmark rows. Not needed for specs that draw on a public set.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) benchmark: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportStep {
+    #[command(flatten)]
+    pub(crate) step: AuditStep,
+
+    /// The folder, new or empty.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditStep {
+    #[command(flatten)]
+    pub(crate) proof: AuditedSteps,
+
+    /// The step, from 0.
+    #[arg(long, value_name = "K")]
+    pub(crate) step: u32,
+
+    /// Of the control's run instead of the model's.
+    #[arg(long)]
+    pub(crate) control: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditSpot {
+    #[command(flatten)]
+    pub(crate) proof: AuditedSteps,
+
+    /// How many parts of the runs, each from one committed state to the next.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub(crate) samples: usize,
+
+    /// 64 hexadecimal digits that became public after the proof, such as a later block's hash.
+    #[arg(long, value_name = "HEX")]
+    pub(crate) randomness: EpochSeed,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditedSteps {
+    pub(crate) proof: PathBuf,
+
+    /// The submission that the proof is about.
+    #[arg(long)]
+    pub(crate) dataset: PathBuf,
+
+    /// The prover's state store. Default: this machine's own. A state counts if the proof commits
+    /// to it; steps whose state is not there are reached from an earlier one.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) states: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -60,6 +60,11 @@ impl Context {
         })
     }
 
+    /// The folder of the state store.
+    pub(crate) fn states(&self, given: Option<&Path>) -> PathBuf {
+        given.map_or_else(|| self.home.path().join("states"), Path::to_owned)
+    }
+
     /// The artifacts that the engine consists of.
     pub(crate) fn engine_parts(&self) -> &'static [&'static str] {
         self.artifacts.engine_parts(self.options.provider)
@@ -70,18 +75,24 @@ impl Context {
         Ok(self.artifacts.fetch(names, &progress::Fetching::new(&STOP))?)
     }
 
+    /// Fetches what training under `spec` needs.
+    pub(crate) fn provision_engine_for(&self, spec: &Spec) -> Result<(), NodeError> {
+        let mut names = self.engine_parts().to_vec();
+        names.extend([spec.model.weights.as_str(), spec.model.tokenizer.as_str()]);
+        self.provision(&names)?;
+        Ok(())
+    }
+
     /// Fetches what evaluating under `spec` needs, and opens the benchmark.
     pub(crate) fn provision_for(
         &self,
         spec: &Spec,
         benchmark: Option<&Path>,
     ) -> Result<Benchmark, NodeError> {
-        let mut names = self.engine_parts().to_vec();
-        names.extend([spec.model.weights.as_str(), spec.model.tokenizer.as_str()]);
+        self.provision_engine_for(spec)?;
         if benchmark.is_none() {
-            names.push(PublicSet::of(spec)?.artifact);
+            self.provision(&[PublicSet::of(spec)?.artifact])?;
         }
-        self.provision(&names)?;
         benchmarks::open(spec, benchmark, &self.artifacts)
     }
 

@@ -100,11 +100,13 @@ digests! {
     EpochSeed;
     /// Digest of what the kernels reported; see [`crate::dataset::CheckReport::digest`].
     ReportDigest;
+    /// A training run; see [`crate::state::run_id`].
+    RunId;
     /// A validator's public key, sr25519. Not a digest, but carried like one.
     ValidatorKey;
     /// What the salts of a tree of secret leaves come from; see [`crate::blind::BlindTree`].
     SaltKey;
-    /// Merkle root of parameters and optimiser state; see [`crate::proof::state_root`].
+    /// Merkle root of parameters and optimiser state; see [`crate::state::state_root`].
     StateRoot;
     /// Merkle root of a list of proof entries; see [`crate::merkle::root`].
     MerkleRoot;

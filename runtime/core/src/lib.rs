@@ -19,4 +19,5 @@ pub mod proof;
 pub mod random;
 pub mod score;
 pub mod spec;
+pub mod state;
 pub mod units;

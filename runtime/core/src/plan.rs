@@ -10,7 +10,9 @@ use crate::proof::PlanRoots;
 use crate::random::SeedStream;
 use crate::units::StepIndex;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::ops::Range;
 
 /// One row as token ids: the prompt, then the output that is learned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -178,6 +180,26 @@ impl TokenPlan {
         Some(Batch::pack(&self.rows, members, self.shape))
     }
 
+    /// The plan for taking only these steps: the same batches in the same places, the other places
+    /// empty, and no row that is in none of them. Its roots are its own.
+    #[must_use]
+    pub fn excerpt(&self, steps: &[Range<u32>]) -> Self {
+        let mut excerpt = Self { shape: self.shape, rows: vec![], steps: vec![] };
+        let mut places = BTreeMap::new();
+        for (step, members) in (0..).zip(&self.steps) {
+            let wanted = steps.iter().any(|range| range.contains(&step));
+            let wanted = members.iter().filter(|_| wanted);
+            let mut place = |member: &u32| {
+                *places.entry(*member).or_insert_with(|| {
+                    excerpt.rows.extend(self.rows.get(*member as usize).cloned());
+                    u32::try_from(excerpt.rows.len()).unwrap_or(u32::MAX).saturating_sub(1)
+                })
+            };
+            excerpt.steps.push(wanted.map(&mut place).collect());
+        }
+        excerpt
+    }
+
     /// Every row, in the order of the submission.
     #[must_use]
     pub fn rows(&self) -> &[TokenRow] {
@@ -287,6 +309,27 @@ mod tests {
         let mut second: Vec<u32> = plan.steps[3..6].concat();
         second.sort_unstable();
         assert_eq!(second, (10..20).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn an_excerpt_has_the_batches_of_its_steps_and_no_other_row() {
+        let rows = paired(10);
+        let epochs = 2.try_into().unwrap();
+        let plan = TokenPlan::new(rows, shape(2, 4), epochs, &EpochSeed([3; 32]));
+        let excerpt = plan.excerpt(&[1..3, 7..8]);
+        assert_eq!(excerpt.steps(), plan.steps());
+        assert!((4..=6).contains(&excerpt.rows().len()));
+        for step in (0..plan.steps()).map(StepIndex) {
+            let (all, some) = (plan.batch(step).unwrap(), excerpt.batch(step).unwrap());
+            if [1, 2, 7].contains(&step.0) {
+                assert_eq!((all.ids, all.targets), (some.ids, some.targets));
+                for (a, b) in all.members.iter().zip(&some.members) {
+                    assert_eq!(plan.rows()[*a as usize], excerpt.rows()[*b as usize]);
+                }
+            } else {
+                assert!(some.members.is_empty());
+            }
+        }
     }
 
     #[test]

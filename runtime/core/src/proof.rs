@@ -17,10 +17,9 @@ use crate::codec;
 use crate::hash::{
     BenchmarkRoot, DatasetDigest, EpochSeed, ProofDigest, ReportDigest, SpecId, StateRoot, tagged,
 };
-use crate::merkle::{self, Tree};
+use crate::merkle::Tree;
 use crate::units::{MicroNats, Ppm, StepIndex};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 /// What was evaluated: equal inputs must give equal proofs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,6 +167,17 @@ pub enum Whose {
     Control,
 }
 
+impl Whose {
+    /// `model` or `control`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Control => "control",
+        }
+    }
+}
+
 /// Before what is said of a run: nothing for the model's.
 impl std::fmt::Display for Whose {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -298,27 +308,6 @@ pub fn step_tree(steps: &[StepRecord]) -> Tree {
 #[must_use]
 pub fn row_tree(rows: &[RowResult]) -> Tree {
     Tree::of(rows.iter().map(codec::encode))
-}
-
-/// The root of a model's state.
-///
-/// Byte format: RFC 9162 Merkle root over tensors in the order given (the model family's canonical
-/// order). The leaf of a tensor is the canonical encoding of its name and its dimensions (u32
-/// each), then its elements as little-endian f32.
-#[must_use]
-pub fn state_root<'a>(
-    tensors: impl IntoIterator<Item = (&'a str, &'a [u32], &'a [u8])>,
-) -> StateRoot {
-    let hashes: Vec<_> =
-        tensors.into_iter().map(|(name, dims, bytes)| tensor_hash(name, dims, bytes)).collect();
-    merkle::root_of_hashes(&hashes)
-}
-
-/// The leaf hash of one tensor in a [`state_root`].
-#[must_use]
-pub fn tensor_hash(name: &str, dims: &[u32], bytes: &[u8]) -> [u8; 32] {
-    let header = codec::encode(&(name, dims));
-    Sha256::new().chain_update([0]).chain_update(header).chain_update(bytes).finalize().into()
 }
 
 #[cfg(test)]

@@ -172,6 +172,12 @@ impl Recipe {
             output_tokens: self.output_tokens,
         }
     }
+
+    /// Whether the state is committed to after so many of a run's steps.
+    #[must_use]
+    pub fn commits_after(&self, taken: u32, total: u32) -> bool {
+        taken.is_multiple_of(self.state_root_every.get()) || taken == total
+    }
 }
 
 /// How arithmetic is done.

@@ -1,11 +1,10 @@
 //! A model's weights, and the root that commits to weights and moments.
 
 use crate::error::EngineError;
-use dataforge_core::hash::{Digest as _, EpochSeed, StateRoot};
-use dataforge_core::merkle;
-use dataforge_core::proof::tensor_hash;
+use dataforge_core::hash::{EpochSeed, StateRoot};
 use dataforge_core::random::SeedStream;
 use dataforge_core::spec::Method;
+use dataforge_core::state::{self, SavedTensor};
 use dataforge_graph::llama::{Parameter, Tuning, is_inner_adapter};
 use ort::value::{DynValue, Tensor};
 use std::collections::BTreeMap;
@@ -144,6 +143,31 @@ impl StateTensor {
     pub(crate) fn data(&self) -> Result<&[f32], EngineError> {
         Ok(self.value.try_extract_tensor::<f32>()?.1)
     }
+
+    pub(crate) fn save(&self) -> Result<SavedTensor, EngineError> {
+        Ok(SavedTensor {
+            name: self.name.clone(),
+            dims: dims(&self.shape),
+            elements: self.data()?.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        })
+    }
+
+    /// Takes the elements of a tensor of the same name and dimensions; whether it is one.
+    pub(crate) fn restore(&mut self, saved: &SavedTensor) -> Result<bool, EngineError> {
+        let (words, rest) = saved.elements.as_chunks::<4>();
+        let size: usize = self.shape.iter().product();
+        let same = saved.name == self.name && saved.dims == dims(&self.shape);
+        if !same || words.len() != size || !rest.is_empty() {
+            return Ok(false);
+        }
+        let data = words.iter().map(|word| f32::from_le_bytes(*word)).collect();
+        *self = Self::new(self.name.clone(), &self.shape, data)?;
+        Ok(true)
+    }
+}
+
+fn dims(shape: &[usize]) -> Vec<u32> {
+    shape.iter().map(|dim| *dim as u32).collect()
 }
 
 /// Whether no element is infinite or NaN. Looks at exponent bits only, so that it vectorises.
@@ -152,15 +176,8 @@ pub(crate) fn all_finite(data: &[f32]) -> bool {
     data.iter().fold(true, |finite, x| finite & (x.to_bits() & EXPONENT != EXPONENT))
 }
 
-/// The [`StateRoot`] of tensors in order; see [`dataforge_core::proof::state_root`].
+/// The [`StateRoot`] of tensors in order; see [`state::state_root`].
 pub(crate) fn root(tensors: &[StateTensor]) -> Result<StateRoot, EngineError> {
-    let mut hashes = Vec::with_capacity(tensors.len());
-    let mut bytes = Vec::new();
-    for tensor in tensors {
-        let dims: Vec<u32> = tensor.shape.iter().map(|d| *d as u32).collect();
-        bytes.clear();
-        bytes.extend(tensor.data()?.iter().flat_map(|x| x.to_le_bytes()));
-        hashes.push(tensor_hash(&tensor.name, &dims, &bytes));
-    }
-    Ok(StateRoot::from_bytes(merkle::root_of_hashes::<StateRoot>(&hashes).0))
+    let hashes = tensors.iter().map(|tensor| Ok(tensor.save()?.hash()));
+    Ok(state::state_root(&hashes.collect::<Result<Vec<_>, EngineError>>()?))
 }

@@ -10,6 +10,7 @@ use dataforge_core::hash::{EpochSeed, StateRoot};
 use dataforge_core::plan::Batch;
 use dataforge_core::score::{self, NanoNats};
 use dataforge_core::spec::Recipe;
+use dataforge_core::state::SavedTensor;
 use dataforge_core::units::{MicroNats, StepIndex};
 use dataforge_graph::Graph;
 use dataforge_graph::llama::{Parameter, Tuning};
@@ -182,6 +183,27 @@ impl Trainer {
     /// [`EngineError::Onnx`] when a tensor cannot be read.
     pub fn root(&self) -> Result<StateRoot, EngineError> {
         root(&self.state)
+    }
+
+    /// A copy of parameters and moments, in canonical order.
+    ///
+    /// # Errors
+    /// [`EngineError::Onnx`] when a tensor cannot be read.
+    pub fn save(&self) -> Result<Vec<SavedTensor>, EngineError> {
+        self.state.iter().map(StateTensor::save).collect()
+    }
+
+    /// Goes on from what [`Trainer::save`] gave; `false`, and of no further use, when these are not
+    /// the tensors of this model.
+    ///
+    /// # Errors
+    /// [`EngineError::Onnx`] when a tensor cannot be made.
+    pub fn restore(&mut self, tensors: &[SavedTensor]) -> Result<bool, EngineError> {
+        let mut fits = tensors.len() == self.state.len();
+        for (tensor, saved) in self.state.iter_mut().zip(tensors) {
+            fits = fits && tensor.restore(saved)?;
+        }
+        Ok(fits)
     }
 
     /// A copy of the trained parameters, without the moments.

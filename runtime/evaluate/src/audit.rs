@@ -10,8 +10,13 @@ use dataforge_core::blind::ListRoot;
 use dataforge_core::dataset::RawSubmission;
 use dataforge_core::hash::DatasetDigest;
 use dataforge_core::proof::check::Fault;
-use dataforge_core::proof::{Metrics, RowResult, Run, ScoreProof, StepRecord, Whose};
+use dataforge_core::proof::{Metrics, PlanRoots, RowResult, Run, ScoreProof, StepRecord, Whose};
 use dataforge_core::spec::PinnedSpec;
+
+mod rows;
+mod steps;
+
+pub use steps::{Audited, Auditor, Part, Recomputed, detection};
 
 /// A proof does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +33,13 @@ pub enum Refusal {
         /// At hand.
         given: DatasetDigest,
     },
-    /// The replay gives another result.
+    /// There are no steps to audit.
+    #[error("the submission was rejected, so nothing was trained")]
+    NothingTrained,
+    /// There are no scores to audit.
+    #[error("the run was not measured")]
+    NothingMeasured,
+    /// Computed again, something comes out differently.
     #[error("{place}: the proof says {proven}, the replay gives {replayed}")]
     Differs {
         /// Where, in the pipeline's words.
@@ -51,12 +62,22 @@ pub fn check(
     dataset: &RawSubmission<'_>,
     benchmark: &Benchmark,
 ) -> Result<(), Refusal> {
+    check_inputs(proof, spec, dataset)?;
+    Ok(proof.check_metrics(benchmark)?)
+}
+
+/// What of [`check`] needs no benchmark.
+fn check_inputs(
+    proof: &ScoreProof,
+    spec: &PinnedSpec,
+    dataset: &RawSubmission<'_>,
+) -> Result<(), Refusal> {
     proof.check_against(spec)?;
     let (proven, given) = (proof.inputs.dataset, dataset.digest());
     if proven != given {
         return Err(Refusal::Dataset { proven, given });
     }
-    Ok(proof.check_metrics(benchmark)?)
+    Ok(())
 }
 
 /// Re-runs everything and compares.
@@ -119,14 +140,9 @@ impl Compare {
     }
 
     fn run(&mut self, whose: Whose, a: &Run, b: &Run) {
-        self.list(&format!("{whose}token plan"), a.plan.rows, b.plan.rows);
-        self.list(&format!("{whose}batches"), a.plan.batches, b.plan.batches);
+        self.plan(whose, &a.plan, &b.plan);
         for (x, y) in a.steps.iter().zip(&b.steps) {
-            let place = |what: &str| format!("{whose}step {}, {what}", y.step.0);
-            let state =
-                |step: &StepRecord| step.state.map_or("none".into(), |root| root.to_string());
-            self.both(&place("loss in micro-nats"), x.loss.0, y.loss.0);
-            self.both(&place("state"), state(x), state(y));
+            self.step(whose, y.step.0, Some(x), Some(y));
         }
         self.both(&format!("{whose}number of steps"), a.steps.len(), b.steps.len());
         if let (Some(a), Some(b)) = (a.measured(), b.measured()) {
@@ -134,6 +150,24 @@ impl Compare {
             self.rows(whose, &a.rows, &b.rows);
             self.metrics(&whose.to_string(), &a.metrics, &b.metrics);
         }
+    }
+
+    fn plan(&mut self, whose: Whose, a: &PlanRoots, b: &PlanRoots) {
+        self.list(&format!("{whose}token plan"), a.rows, b.rows);
+        self.list(&format!("{whose}batches"), a.batches, b.batches);
+    }
+
+    /// One step; none where it diverged.
+    fn step(&mut self, whose: Whose, step: u32, a: Option<&StepRecord>, b: Option<&StepRecord>) {
+        let place = |what: &str| format!("{whose}step {step}, {what}");
+        let loss = |record: Option<&StepRecord>| {
+            record.map_or("divergence".into(), |record| record.loss.0.to_string())
+        };
+        let state = |record: Option<&StepRecord>| {
+            record.and_then(|r| r.state).map_or("none".into(), |root| root.to_string())
+        };
+        self.both(&place("loss in micro-nats"), loss(a), loss(b));
+        self.both(&place("state"), state(a), state(b));
     }
 
     fn list(&mut self, place: &str, a: ListRoot, b: ListRoot) {
@@ -148,12 +182,17 @@ impl Compare {
         self.both(&format!("{whose}nats per token"), a.token_nll.0, b.token_nll.0);
     }
 
+    fn row(&mut self, whose: Whose, number: usize, a: Option<&RowResult>, b: Option<&RowResult>) {
+        let text = |row: Option<&RowResult>| {
+            let scores = row.iter().flat_map(|row| &row.log_probabilities).map(|lp| lp.0);
+            format!("{:?}", scores.collect::<Vec<_>>())
+        };
+        self.both(&format!("{whose}benchmark row {number}"), text(a), text(b));
+    }
+
     fn rows(&mut self, whose: Whose, a: &[RowResult], b: &[RowResult]) {
         for (number, (x, y)) in (1..).zip(a.iter().zip(b)) {
-            let text = |row: &RowResult| {
-                format!("{:?}", row.log_probabilities.iter().map(|lp| lp.0).collect::<Vec<_>>())
-            };
-            self.both(&format!("{whose}benchmark row {number}"), text(x), text(y));
+            self.row(whose, number, Some(x), Some(y));
         }
         self.both(&format!("{whose}number of benchmark rows"), a.len(), b.len());
     }

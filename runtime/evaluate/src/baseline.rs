@@ -2,39 +2,30 @@
 
 use crate::error::EvaluateError;
 use crate::kept;
-use crate::warm::Trained;
-use crate::world::World;
+use crate::setup::Setup;
 use dataforge_core::codec;
 use dataforge_core::hash::{EpochSeed, FileDigest, tagged};
 use dataforge_core::plan::TokenRow;
 use dataforge_core::spec::PinnedSpec;
 use dataforge_core::units::MicroNats;
-use dataforge_engine::{Features, Runtime, Score, Scorer, Weights};
-use dataforge_graph::llama::Tuning;
+use dataforge_engine::{Features, Score, Scorer};
 
-/// The log-probability of every candidate. `warmed` is the reference, where the rule has its own.
-/// Only exact scores are kept.
+/// The log-probability of every candidate. Only exact scores are kept.
 pub(crate) fn recall_or_score(
-    world: &dyn World,
-    runtime: &Runtime,
-    spec: &PinnedSpec,
-    (weights, warmed): (&Weights, Option<&Trained>),
+    setup: &Setup<'_>,
     scorer: &mut Scorer,
     (candidates, features): (&[TokenRow], Option<&Features>),
 ) -> Result<Vec<MicroNats>, EvaluateError> {
+    let (world, spec, exact) = (setup.world, &setup.spec, setup.is_exact());
     let key = key(spec);
-    let exact = runtime.lowering().lowering.is_exact();
     let read =
         |data: &[u8]| codec::decode(data).ok().filter(|s: &Vec<_>| s.len() == candidates.len());
     if let Some(scores) = exact.then(|| kept::recall(world, &key, read)).flatten() {
         return Ok(scores);
     }
-    let initial = match warmed {
-        Some(warmed) => warmed.clone(),
-        // Any seed: an adapter does nothing before its first step.
-        None => weights.initial(&Tuning::from(spec.spec()), &EpochSeed([0; 32]))?,
-    };
-    scorer.bind(runtime, weights, initial)?;
+    // Any seed: an adapter does nothing before its first step.
+    let initial = setup.initial(&EpochSeed([0; 32]))?;
+    scorer.bind(&setup.runtime, &setup.weights, initial)?;
     let mut watch = |_| !world.cancelled();
     let scores = match scorer.score(candidates, features, &mut watch)? {
         Score::Finite(scores) => scores,

@@ -66,6 +66,9 @@ pub enum EvaluateError {
         /// What is wrong.
         reason: String,
     },
+    /// A kept checkpoint of this very run has other tensors than the model.
+    #[error("a kept checkpoint of this run does not fit its model; delete it and evaluate again")]
+    Checkpoint,
     /// The caller asked to stop.
     #[error("stopped before it was finished")]
     Cancelled,

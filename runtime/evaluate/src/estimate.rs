@@ -5,6 +5,7 @@
 
 use crate::error::EvaluateError;
 use crate::evaluator::{Evaluator, Findings, Timings};
+use crate::setup::Setup;
 use crate::world::World;
 use dataforge_core::benchmark::Benchmark;
 use dataforge_core::dataset::{CheckReport, RawSubmission};
@@ -56,7 +57,8 @@ pub fn estimate(
     bytes: &[u8],
     seed: &EpochSeed,
 ) -> Result<Estimate, EvaluateError> {
-    let mut evaluator = Evaluator::prepare_with(world, spec, benchmark, Runtime::load_fast)?;
+    let setup = Setup::load(world, spec, Runtime::load_fast)?;
+    let mut evaluator = Evaluator::with(setup, benchmark)?;
     let Findings { report, training, timings, .. } =
         evaluator.run(&RawSubmission::split(bytes)?, seed)?;
     let ending = training.map_or(Ending::Rejected, |training| {

@@ -4,31 +4,24 @@ use crate::answers::{self, Answers, GENERATING_ROWS};
 use crate::baseline;
 use crate::error::EvaluateError;
 use crate::features;
-use crate::inspect::{Inspection, Inspector};
+use crate::inspect::Inspection;
 use crate::questions::Questions;
-use crate::train;
-use crate::warm::{self, Trained};
-use crate::weights::reference_weights;
+use crate::setup::Setup;
+use crate::train::TrainTrace;
+use crate::warm::Trained;
 use crate::world::{Progress, World};
 use dataforge_core::benchmark::Benchmark;
 use dataforge_core::dataset::{CheckReport, RawSubmission};
 use dataforge_core::hash::{EpochSeed, RowFingerprint, StateRoot};
-use dataforge_core::plan::{BatchShape, TokenPlan, shuffle_outputs};
-use dataforge_core::proof::{End, Measurement, Metrics, ProofInputs, Run, ScoreProof, Training};
+use dataforge_core::plan::TokenRow;
+use dataforge_core::proof::{
+    End, Measurement, Metrics, ProofInputs, Run, ScoreProof, Training, Whose,
+};
 use dataforge_core::score;
 use dataforge_core::spec::{PinnedSpec, ScoreRule};
 use dataforge_core::units::MicroNats;
-use dataforge_engine::{
-    EngineError, Features, Generator, Options, Runtime, Score, Scorer, Weights,
-};
-use dataforge_graph::llama::Tuning;
-use std::num::NonZeroU32;
-use std::path::Path;
+use dataforge_engine::{Features, Generator, Score, Scorer};
 use std::time::Duration;
-
-/// Rows of a scoring batch. Any number gives the same bits; this one keeps the activations in
-/// cache.
-const SCORING_ROWS: NonZeroU32 = NonZeroU32::new(8).unwrap();
 
 /// What an evaluation gives: the proof, and what is not part of it.
 #[derive(Debug, Clone)]
@@ -77,18 +70,12 @@ pub(crate) struct Findings {
 
 /// A spec made ready: kernels, engine, weights, benchmark, and the untrained model's metrics.
 pub struct Evaluator<'w> {
-    world: &'w dyn World,
-    spec: PinnedSpec,
+    setup: Setup<'w>,
     benchmark: Benchmark,
-    inspector: Inspector,
-    runtime: Runtime,
-    weights: Weights,
     questions: Questions,
     /// Of the benchmark's candidates, where the model has frozen blocks.
     features: Option<Features>,
     scorer: Scorer,
-    /// Where training starts, when that is not the pinned weights.
-    warmed: Option<Trained>,
     baseline: Metrics,
     /// Answers in words to report.
     answer_rows: usize,
@@ -114,49 +101,25 @@ impl<'w> Evaluator<'w> {
         spec: PinnedSpec,
         benchmark: Benchmark,
     ) -> Result<Self, EvaluateError> {
-        let (tuning, shape) = (Tuning::from(spec.spec()), spec.spec().training.batch_shape());
-        let clock = || world.elapsed();
-        let load = |path: &Path, options| Runtime::fastest(path, options, &tuning, shape, &clock);
-        Self::prepare_with(world, spec, benchmark, load)
+        Self::with(Setup::exact(world, spec)?, benchmark)
     }
 
-    /// As [`Evaluator::prepare`], with an engine that may not be exact. Such an evaluator stays in
+    /// As [`Evaluator::prepare`], from a setup that may not be exact. Such an evaluator stays in
     /// this crate: it proves nothing.
-    pub(crate) fn prepare_with(
-        world: &'w dyn World,
-        spec: PinnedSpec,
-        benchmark: Benchmark,
-        load: impl FnOnce(&Path, Options) -> Result<Runtime, EngineError>,
-    ) -> Result<Self, EvaluateError> {
-        let inspector = Inspector::load(world, &spec)?;
-        let questions = Questions::new(&inspector, &benchmark)?;
-        let recipe = &spec.spec().training;
-        let weights = reference_weights(world, &spec)?;
-        let library = world.engine_library().map_err(EvaluateError::World)?;
-        let runtime = load(&library, world.engine_options())?;
-        let tuning = Tuning::from(spec.spec());
-        let shape = BatchShape { rows: SCORING_ROWS, ..recipe.batch_shape() };
+    pub(crate) fn with(setup: Setup<'w>, benchmark: Benchmark) -> Result<Self, EvaluateError> {
+        let questions = Questions::new(&setup.inspector, &benchmark)?;
         let candidates = &questions.candidates;
-        let features =
-            features::recall_or_compute(world, &runtime, &spec, &weights, candidates, shape)?;
-        let warmed = warm::recall_or_train(world, &runtime, &inspector, &spec, &weights, shape)?;
-        let mut scorer = Scorer::new(&runtime, tuning, shape)?;
-        let reference = (&weights, warmed.as_ref());
+        let features = features::recall_or_compute(&setup, candidates)?;
+        let mut scorer = Scorer::new(&setup.runtime, setup.tuning(), setup.forward_shape())?;
         let rows = (&candidates[..], features.as_ref());
-        let scores =
-            baseline::recall_or_score(world, &runtime, &spec, reference, &mut scorer, rows)?;
+        let scores = baseline::recall_or_score(&setup, &mut scorer, rows)?;
         let (_, baseline) = questions.measure(&scores);
         Ok(Self {
-            world,
-            spec,
+            setup,
             benchmark,
-            inspector,
-            runtime,
-            weights,
             questions,
             features,
             scorer,
-            warmed,
             baseline,
             answer_rows: 0,
             answers: None,
@@ -172,7 +135,7 @@ impl<'w> Evaluator<'w> {
     /// The spec.
     #[must_use]
     pub fn spec(&self) -> &PinnedSpec {
-        &self.spec
+        &self.setup.spec
     }
 
     /// The benchmark.
@@ -194,7 +157,7 @@ impl<'w> Evaluator<'w> {
     pub fn evaluate(&mut self, bytes: &[u8], seed: EpochSeed) -> Result<Evaluation, EvaluateError> {
         let raw = RawSubmission::split(bytes)?;
         let inputs = ProofInputs {
-            spec: self.spec.id(),
+            spec: self.setup.spec.id(),
             dataset: raw.digest(),
             benchmark: self.benchmark.root(),
             seed,
@@ -212,15 +175,12 @@ impl<'w> Evaluator<'w> {
         seed: &EpochSeed,
     ) -> Result<Findings, EvaluateError> {
         let Inspection { report, accepted, checking, tokenising } =
-            self.inspector.inspect(self.world, raw)?;
+            self.setup.inspector.inspect(self.setup.world, raw)?;
         let mut timings = Timings { checking, tokenising, ..Timings::default() };
         let (training, fingerprints) = match accepted {
             None => (None, vec![]),
             Some(accepted) => {
-                let recipe = &self.spec.spec().training;
-                let tokens = accepted.tokens().to_vec();
-                let plan = TokenPlan::new(tokens, recipe.batch_shape(), recipe.epochs, seed);
-                let training = self.train_and_score(&plan, seed, &mut timings)?;
+                let training = self.train_and_score(accepted.tokens(), seed, &mut timings)?;
                 (Some(training), accepted.fingerprints())
             }
         };
@@ -230,30 +190,32 @@ impl<'w> Evaluator<'w> {
 
     /// The engine, for people.
     pub(crate) fn engine(&self) -> String {
-        self.runtime.description()
+        self.setup.runtime.description()
     }
 
     /// Trains and scores the model, and its control where the rule asks for one.
     fn train_and_score(
         &mut self,
-        plan: &TokenPlan,
+        rows: &[TokenRow],
         seed: &EpochSeed,
         timings: &mut Timings,
     ) -> Result<Training, EvaluateError> {
         let TrainedCopy { run: model, initial_state, weights } =
-            self.train_copy(plan, seed, timings)?;
+            self.train_copy(rows, Whose::Model, seed, timings)?;
         self.answers = match weights.filter(|_| self.answer_rows > 0) {
             Some(trained) => self.answer(trained)?,
             None => None,
         };
-        let rule = self.spec.spec().score.clone();
+        let rule = self.setup.spec.spec().score.clone();
         let control = match (&rule, model.measured()) {
-            (ScoreRule::Control { .. }, Some(_)) => Some(self.control(plan, seed, timings)?),
+            (ScoreRule::Control { .. }, Some(_)) => {
+                Some(self.train_copy(rows, Whose::Control, seed, timings)?.run)
+            }
             _ => None,
         };
         let metrics = |run: &Run| run.measured().map(|measured| measured.metrics);
         let ended = (metrics(&model), control.as_ref().map(metrics));
-        let candidates = self.spec.spec().benchmark.candidates.get();
+        let candidates = self.setup.spec.spec().benchmark.candidates.get();
         let lift =
             |trained, control| score::lift(&rule, candidates, &self.baseline, trained, control);
         let lift = match &ended {
@@ -264,62 +226,57 @@ impl<'w> Evaluator<'w> {
         Ok(Training { initial_state, baseline: self.baseline, model, control, lift })
     }
 
-    /// The second copy: same start, same order of rows, outputs permuted by stream `control`.
-    fn control(
-        &mut self,
-        plan: &TokenPlan,
-        seed: &EpochSeed,
-        timings: &mut Timings,
-    ) -> Result<Run, EvaluateError> {
-        let recipe = &self.spec.spec().training;
-        let rows = shuffle_outputs(plan.rows(), seed, "control");
-        let plan = TokenPlan::new(rows, recipe.batch_shape(), recipe.epochs, seed);
-        Ok(self.train_copy(&plan, seed, timings)?.run)
-    }
-
-    /// Trains on one plan and scores the benchmark.
+    /// Trains one copy of the model and scores the benchmark.
     fn train_copy(
         &mut self,
-        plan: &TokenPlan,
+        rows: &[TokenRow],
+        whose: Whose,
         seed: &EpochSeed,
         timings: &mut Timings,
     ) -> Result<TrainedCopy, EvaluateError> {
-        let (world, runtime, weights) = (self.world, &self.runtime, &self.weights);
-        let spec = self.spec.spec();
+        let Self { setup, scorer, .. } = self;
+        let Setup { world, runtime, weights, .. } = &*setup;
         let start = world.elapsed();
-        let tuning = Tuning::from(spec);
-        let shape = BatchShape { rows: SCORING_ROWS, ..spec.training.batch_shape() };
-        let features = features::compute(world, runtime, &tuning, weights, plan.rows(), shape)?;
+        let plan = setup.plan(rows, whose, seed);
+        let features = setup.features(&plan)?;
         timings.trunk += world.elapsed() - start;
 
         let start = world.elapsed();
-        let initial = match &self.warmed {
-            Some(warmed) => warmed.clone(),
-            None => weights.initial(&tuning, seed)?,
-        };
-        let trace = train::run(world, runtime, spec, weights, initial, plan, features.as_ref())?;
-        let (steps, initial_state) = (trace.steps, trace.initial_state);
+        let mut course = setup.course(&plan, features.as_ref(), setup.initial(seed)?)?;
+        let initial_state = course.root();
+        let run = setup.run_id(plan.roots(), initial_state);
+        let run = setup.is_exact().then_some(run);
+        if let Some(checkpoint) = run.and_then(|run| world.checkpoint(&run, u32::MAX))
+            // A finished run is run again: who asks twice wants to know whether it comes out twice.
+            && checkpoint.taken() < plan.steps()
+            && !course.resume(checkpoint)?
+        {
+            return Err(EvaluateError::Checkpoint);
+        }
+        let resumed = course.steps().len();
+        let TrainTrace { steps, finished } = course.finish(run.as_ref())?;
         timings.training += world.elapsed() - start;
-        timings.steps += steps.len() as u32;
-        timings.tokens += steps.len() as u64 * spec.training.batch_shape().tokens() as u64;
+        timings.steps += (steps.len() - resumed) as u32;
+        let tokens = setup.spec.spec().training.batch_shape().tokens() as u64;
+        timings.tokens += (steps.len() - resumed) as u64 * tokens;
         let diverged = |steps| {
             let run = Run { plan: plan.roots(), steps, end: End::Diverged };
             Ok(TrainedCopy { run, initial_state, weights: None })
         };
-        let Some((trainer, final_state)) = trace.finished else { return diverged(steps) };
+        let Some((trainer, final_state)) = finished else { return diverged(steps) };
 
         let start = world.elapsed();
         let trained = trainer.weights()?;
         drop(trainer);
         let kept = (self.answer_rows > 0).then(|| trained.clone());
-        self.scorer.bind(runtime, weights, trained)?;
+        scorer.bind(runtime, weights, trained)?;
         let total = self.questions.candidates.len() as u32;
         let mut watch = |candidates: usize| {
             world.progress(Progress::Scored { candidates: candidates as u32, total });
             !world.cancelled()
         };
         let (candidates, features) = (&self.questions.candidates, self.features.as_ref());
-        let score = self.scorer.score(candidates, features, &mut watch)?;
+        let score = scorer.score(candidates, features, &mut watch)?;
         timings.scoring += world.elapsed() - start;
         let scores = match score {
             Score::Finite(scores) => scores,
@@ -335,14 +292,14 @@ impl<'w> Evaluator<'w> {
 
     /// Answers in the words of one state of the model.
     fn answer(&self, trained: Trained) -> Result<Option<Answers>, EvaluateError> {
-        let (world, spec) = (self.world, self.spec.spec());
+        let Setup { world, spec, runtime, weights, inspector, .. } = &self.setup;
+        let (spec, tuning) = (spec.spec(), self.setup.tuning());
         let positions = spec.training.positions;
-        let tuning = Tuning::from(spec);
-        let mut generator = Generator::new(&self.runtime, tuning, GENERATING_ROWS, positions)?;
-        generator.bind(&self.runtime, &self.weights, trained)?;
+        let mut generator = Generator::new(runtime, tuning, GENERATING_ROWS, positions)?;
+        generator.bind(runtime, weights, trained)?;
         let rows = &self.benchmark.rows()[..self.answer_rows];
         let prompts = self.questions.prompts(self.answer_rows);
-        let tokenizer = self.inspector.tokenizer_json();
-        answers::answer(world, &mut generator, spec, tokenizer, rows, &prompts)
+        let tokenizer = inspector.tokenizer_json();
+        answers::answer(*world, &mut generator, spec, tokenizer, rows, &prompts)
     }
 }

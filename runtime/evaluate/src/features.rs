@@ -2,23 +2,22 @@
 
 use crate::error::EvaluateError;
 use crate::kept;
-use crate::world::{Progress, World};
+use crate::setup::Setup;
+use crate::world::Progress;
 use dataforge_core::codec;
 use dataforge_core::hash::{FileDigest, tagged};
-use dataforge_core::plan::{BatchShape, TokenRow};
+use dataforge_core::plan::TokenRow;
 use dataforge_core::spec::PinnedSpec;
-use dataforge_engine::{Features, Runtime, Weights, trunk};
+use dataforge_engine::{Features, trunk};
 use dataforge_graph::llama::Tuning;
 
 /// The features of `rows`, or `None` when the whole model is trained.
 pub(crate) fn compute(
-    world: &dyn World,
-    runtime: &Runtime,
-    tuning: &Tuning,
-    weights: &Weights,
+    setup: &Setup<'_>,
     rows: &[TokenRow],
-    shape: BatchShape,
 ) -> Result<Option<Features>, EvaluateError> {
+    let Setup { world, runtime, weights, .. } = setup;
+    let (tuning, shape) = (setup.tuning(), setup.forward_shape());
     if tuning.trunk().is_none() {
         return Ok(None);
     }
@@ -27,34 +26,30 @@ pub(crate) fn compute(
         world.progress(Progress::Featured { rows: rows as u32, total });
         !world.cancelled()
     };
-    let features = trunk(runtime, tuning, weights, rows, shape, &mut watch)?;
+    let features = trunk(runtime, &tuning, weights, rows, shape, &mut watch)?;
     Ok(Some(features.ok_or(EvaluateError::Cancelled)?))
 }
 
 /// As [`compute`], for rows that many evaluations share: the benchmark's. Only exact features are
 /// kept.
 pub(crate) fn recall_or_compute(
-    world: &dyn World,
-    runtime: &Runtime,
-    spec: &PinnedSpec,
-    weights: &Weights,
+    setup: &Setup<'_>,
     rows: &[TokenRow],
-    shape: BatchShape,
 ) -> Result<Option<Features>, EvaluateError> {
-    let tuning = Tuning::from(spec.spec());
+    let (world, tuning) = (setup.world, setup.tuning());
     if tuning.trunk().is_none() {
         return Ok(None);
     }
-    if !runtime.lowering().lowering.is_exact() {
-        return compute(world, runtime, &tuning, weights, rows, shape);
+    if !setup.is_exact() {
+        return compute(setup, rows);
     }
-    let key = key(spec, rows);
-    let positions = shape.positions.get() as usize;
+    let key = key(&setup.spec, rows);
+    let positions = setup.forward_shape().positions.get() as usize;
     let read = |data: &[u8]| Features::from_bytes(&tuning, positions, rows.len(), data);
     if let Some(features) = kept::recall(world, &key, read) {
         return Ok(Some(features));
     }
-    let features = compute(world, runtime, &tuning, weights, rows, shape)?;
+    let features = compute(setup, rows)?;
     if let Some(features) = &features {
         kept::keep(world, &key, &features.to_bytes());
     }

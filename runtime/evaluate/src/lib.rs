@@ -20,6 +20,7 @@ mod features;
 mod inspect;
 mod kept;
 mod questions;
+mod setup;
 mod text_metrics;
 mod train;
 mod warm;

@@ -4,48 +4,38 @@
 //! It follows from the spec alone, so it is trained once and kept, if the engine is exact.
 
 use crate::error::EvaluateError;
-use crate::features;
-use crate::inspect::{Inspector, read};
+use crate::inspect::read;
 use crate::kept;
-use crate::train;
-use crate::world::{Pinned, World};
+use crate::setup::Setup;
+use crate::world::Pinned;
 use dataforge_core::codec;
 use dataforge_core::hash::{EpochSeed, FileDigest, tagged};
-use dataforge_core::plan::{BatchShape, TokenPlan};
+use dataforge_core::plan::TokenPlan;
 use dataforge_core::spec::{PinnedSpec, ScoreRule};
-use dataforge_engine::{Runtime, Weights};
 use dataforge_graph::llama::{Parameter, Tuning};
 
 /// Values of the trained parameters, in canonical order.
 pub(crate) type Trained = Vec<(Parameter, Vec<f32>)>;
 
 /// The trained parameters of the warmed reference, or `None` where the rule has no such thing.
-/// `shape` is that of scoring batches.
-pub(crate) fn recall_or_train(
-    world: &dyn World,
-    runtime: &Runtime,
-    inspector: &Inspector,
-    pinned: &PinnedSpec,
-    weights: &Weights,
-    shape: BatchShape,
-) -> Result<Option<Trained>, EvaluateError> {
+pub(crate) fn recall_or_train(setup: &Setup<'_>) -> Result<Option<Trained>, EvaluateError> {
+    let (world, pinned, exact) = (setup.world, &setup.spec, setup.is_exact());
     let (spec, lock) = (pinned.spec(), pinned.lock());
     let ScoreRule::Warmed { rows: name, epochs, .. } = &spec.score else { return Ok(None) };
     let bytes = read(world, Pinned::File(name), &lock.files)?;
-    let rows = inspector.pinned_rows(world, name, &bytes)?;
+    let rows = setup.inspector.pinned_rows(world, name, &bytes)?;
     let recipe = &spec.training;
     let seed = seed(lock.files.get(name));
     let plan = TokenPlan::reshuffled(&rows, recipe.batch_shape(), *epochs, &seed);
-    let tuning = Tuning::from(spec);
+    let tuning = setup.tuning();
     let key = key(pinned, &plan, &seed);
-    let exact = runtime.lowering().lowering.is_exact();
     let read = |data: &[u8]| from_bytes(&tuning, data);
     if let Some(trained) = exact.then(|| kept::recall(world, &key, read)).flatten() {
         return Ok(Some(trained));
     }
-    let features = features::compute(world, runtime, &tuning, weights, plan.rows(), shape)?;
-    let initial = weights.initial(&tuning, &seed)?;
-    let trace = train::run(world, runtime, spec, weights, initial, &plan, features.as_ref())?;
+    let features = setup.features(&plan)?;
+    let initial = setup.weights.initial(&tuning, &seed)?;
+    let trace = setup.course(&plan, features.as_ref(), initial)?.finish(None)?;
     let Some((trainer, _)) = trace.finished else {
         let what = Pinned::File(name).to_string();
         let reason = format!("the warm-up diverges at step {}", trace.steps.len());

@@ -1,6 +1,7 @@
 //! Everything an evaluation may ask of its surroundings.
 
-use dataforge_core::hash::FileDigest;
+use dataforge_core::hash::{FileDigest, RunId};
+use dataforge_core::state::Checkpoint;
 use dataforge_engine::Options;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -89,6 +90,21 @@ pub trait World {
 
     /// Keeps bytes for later evaluations, if it can: they save time, nothing depends on them.
     fn keep(&self, key: &FileDigest, bytes: &[u8]);
+
+    /// The last of a run's checkpoints after at most `taken` steps. The world has checked that it
+    /// holds together; of which run it is, nobody can tell from it.
+    fn checkpoint(&self, _run: &RunId, _taken: u32) -> Option<Checkpoint> {
+        None
+    }
+
+    /// Whether a checkpoint is wanted now; `last` is after a run's last step. Asked after committed
+    /// steps.
+    fn checkpoint_due(&self, _last: bool) -> bool {
+        false
+    }
+
+    /// Keeps a checkpoint, if it can.
+    fn keep_checkpoint(&self, _run: &RunId, _checkpoint: &Checkpoint) {}
 
     /// Called often; should return at once.
     fn progress(&self, progress: Progress);

@@ -1,4 +1,4 @@
-//! The two ways this project touches files: read with a limit, write all or nothing.
+//! The ways this project touches files: read with a limit, write all or nothing.
 //!
 //! A reader of a file written here sees the old bytes or the new ones, never a part, whatever
 //! process dies when.
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use dataforge_core::hash::{FileDigest, FileHasher};
 use dataforge_core::units::Bytes;
+use tempfile::NamedTempFile;
 
 /// A file could not be read or written. Always names the file.
 #[derive(Debug, thiserror::Error)]
@@ -84,17 +85,38 @@ pub(crate) fn digest_bounded(path: &Path, limit: Bytes) -> Result<FileDigest, Fi
 /// # Errors
 /// [`FileError::Io`]; the file at `path` is then what it was before.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let file = write_beside(path, bytes)?;
+    file.as_file().sync_all().map_err(FileError::io("sync", file.path()))?;
+    file.persist(path).map_err(|error| FileError::io("replace", path)(error.error))?;
+    sync_folder(folder_of(path))
+}
+
+/// As [`write_atomic`], but what is there after a power cut may be anything. For what its reader
+/// compares with a digest and can do without: syncing takes longer than writing.
+///
+/// # Errors
+/// [`FileError::Io`]; the file at `path` is then what it was before.
+pub(crate) fn write_unsynced(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let file = write_beside(path, bytes)?;
+    file.persist(path).map_err(|error| FileError::io("replace", path)(error.error))?;
+    Ok(())
+}
+
+fn folder_of(path: &Path) -> &Path {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
+    folder.unwrap_or(Path::new("."))
+}
+
+/// A temporary file with `bytes` in the folder of `path`, which is created when missing.
+fn write_beside(path: &Path, bytes: &[u8]) -> Result<NamedTempFile, FileError> {
+    let folder = folder_of(path);
     create_folder(folder)?;
     let mut file = tempfile::Builder::new()
         .prefix(".partial-")
         .tempfile_in(folder)
         .map_err(FileError::io("create a temporary file in", folder))?;
     file.write_all(bytes).map_err(FileError::io("write", file.path()))?;
-    file.as_file().sync_all().map_err(FileError::io("sync", file.path()))?;
-    file.persist(path).map_err(|error| FileError::io("replace", path)(error.error))?;
-    sync_folder(folder)
+    Ok(file)
 }
 
 /// Creates a folder and its parents; fine when it exists.

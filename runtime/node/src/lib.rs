@@ -10,6 +10,7 @@
 //! - [`artifacts`]: what is pinned in `artifacts.lock`, fetched once and verified on every use
 //! - [`public_sets`]: public data sets, parsed into rows
 //! - [`specs`]: eval specs on disk
+//! - [`states`]: checkpoints of training runs
 //! - [`benchmarks`]: the hidden rows, from a file or a public set
 //! - [`world`]: what the pipeline sees of all this
 //! - [`demo_data`]: the demo's submissions and hidden benchmark, built from a public set
@@ -23,6 +24,7 @@ pub mod home;
 pub mod hotkey;
 pub mod public_sets;
 pub mod specs;
+pub mod states;
 #[cfg(test)]
 mod testing;
 pub mod world;

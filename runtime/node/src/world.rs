@@ -4,13 +4,15 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use dataforge_core::hash::FileDigest;
+use dataforge_core::hash::{FileDigest, RunId};
+use dataforge_core::state::Checkpoint;
 use dataforge_core::units::Bytes;
 use dataforge_evaluate::{Options, Pinned, Progress, World, WorldError};
 
 use crate::artifacts::Artifacts;
 use crate::fs::{read_bounded, write_atomic};
 use crate::specs::Specs;
+use crate::states::StateStore;
 
 /// Features of one benchmark. Larger files are taken for damaged.
 const KEPT_BYTES_MAX: Bytes = Bytes(4 << 30);
@@ -26,6 +28,7 @@ pub struct NodeWorld<'a> {
     options: Options,
     stop: &'a AtomicBool,
     report: Reporter<'a>,
+    states: Option<StateStore>,
     start: Instant,
 }
 
@@ -46,11 +49,17 @@ impl<'a> NodeWorld<'a> {
             reason = "this is the clock that others take time from"
         )]
         let start = Instant::now();
-        Self { specs, reference, artifacts, options, stop, report, start }
+        Self { specs, reference, artifacts, options, stop, report, states: None, start }
     }
 }
 
 impl NodeWorld<'_> {
+    /// The same with a state store, without which there are no checkpoints.
+    #[must_use]
+    pub fn with_states(self, states: StateStore) -> Self {
+        Self { states: Some(states), ..self }
+    }
+
     fn kept(&self, key: &FileDigest) -> PathBuf {
         self.artifacts.home().join("kept").join(key.to_string())
     }
@@ -81,6 +90,20 @@ impl World for NodeWorld<'_> {
         let path = self.kept(key);
         if let Err(error) = write_atomic(&path, bytes) {
             tracing::warn!("the next evaluation will be slower: {error}");
+        }
+    }
+
+    fn checkpoint(&self, run: &RunId, taken: u32) -> Option<Checkpoint> {
+        self.states.as_ref()?.latest(run, taken)
+    }
+
+    fn checkpoint_due(&self, last: bool) -> bool {
+        self.states.as_ref().is_some_and(|states| states.is_due(last))
+    }
+
+    fn keep_checkpoint(&self, run: &RunId, checkpoint: &Checkpoint) {
+        if let Some(Err(error)) = self.states.as_ref().map(|states| states.keep(run, checkpoint)) {
+            tracing::warn!("this run cannot be resumed from here: {error}");
         }
     }
 

@@ -14,7 +14,6 @@ mod export;
 mod forward;
 mod imported;
 mod memory;
-mod onnx_case;
 mod party;
 mod prepare;
 mod separation;

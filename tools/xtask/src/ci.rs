@@ -5,7 +5,7 @@
 
 use anyhow::bail;
 
-use crate::{kernels, sh, tidy};
+use crate::{kernels, sh, tidy, verifier};
 
 type Check = (&'static str, fn() -> anyhow::Result<()>);
 
@@ -17,6 +17,7 @@ const CHECKS: &[Check] = &[
     ("doc", doc),
     ("deny", deny),
     ("kernels", || kernels::run(true)),
+    ("verifier", verifier::run),
 ];
 
 pub(crate) fn run() -> anyhow::Result<()> {

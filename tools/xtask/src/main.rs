@@ -12,6 +12,7 @@ mod quality;
 mod sh;
 mod tidy;
 mod venv;
+mod verifier;
 
 use std::process::ExitCode;
 
@@ -42,6 +43,8 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Check the golden proofs, and a step exported from one, by the verifiers in Python.
+    Verifier,
     /// Run real cases under every setting that must not change a bit.
     Matrix {
         /// `--quick`, `--json`, `--only TEXT`, `--keep FOLDER`.
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Command::Quality(options) => quality::run(&options),
         Command::Tidy => tidy::run(),
         Command::Kernels { check } => kernels::run(check),
+        Command::Verifier => verifier::run(),
         Command::Matrix { arguments } => matrix::run(&arguments),
     };
     match done {

@@ -1,4 +1,4 @@
-//! A Python with PyTorch: the user's own, or one made under the build folder from pinned packages.
+//! Pythons with packages: made under the build folder, or with PyTorch the user's own.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -19,17 +19,22 @@ pub(crate) fn python(given: Option<&Path>) -> anyhow::Result<PathBuf> {
             .with_context(|| format!("{} has no numpy and torch", given.display()))?;
         return Ok(given.to_path_buf());
     }
-    let folder = sh::target().join("bench-venv");
+    made("bench-venv", PACKAGES)
+}
+
+/// A virtual environment under the build folder with these pinned packages, made on first use.
+pub(crate) fn made(name: &str, packages: &[&str]) -> anyhow::Result<PathBuf> {
+    let folder = sh::target().join(name);
     let python = folder.join("bin/python");
     let stamp = folder.join("packages.txt");
-    let wanted = PACKAGES.join("\n");
+    let wanted = packages.join("\n");
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(python);
     }
     let base = env::var_os("DATAFORGE_PYTHON").unwrap_or_else(|| OsString::from("python3"));
-    eprintln!("installing {} into {} (once)", PACKAGES.join(", "), folder.display());
+    eprintln!("installing {} into {} (once)", packages.join(", "), folder.display());
     run(Command::new(base).args(["-m", "venv"]).arg(&folder))?;
-    run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(PACKAGES))?;
+    run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(packages))?;
     fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
     Ok(python)
 }

@@ -1,7 +1,7 @@
 //! `dataforge check` and `dataforge evaluate`: a dataset through the kernels, or all the way to its
 //! proof.
 
-use crate::arguments::{Check, Evaluate};
+use crate::arguments::{Check, Evaluate, KeepStates};
 use crate::context::Context;
 use crate::exit::Answer;
 use crate::output::{self, nats};
@@ -10,11 +10,14 @@ use anyhow::Context as _;
 use dataforge_core::dataset::{CheckReport, RawSubmission};
 use dataforge_core::limits::DATASET_BYTES_MAX;
 use dataforge_core::proof::{Measurement, Metrics, Run, ScoreProof, Verdict, Whose};
+use dataforge_core::units::Bytes;
 use dataforge_evaluate::{Evaluation, Evaluator, Inspector, Timings};
 use dataforge_node::fs::{read_bounded, write_atomic};
 use dataforge_node::hotkey::Hotkey;
+use dataforge_node::states::StateStore;
 use serde_json::{Value, json};
 use std::path::Path;
+use std::time::Duration;
 
 pub(crate) fn read_dataset(path: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(read_bounded(path, DATASET_BYTES_MAX)?)
@@ -46,7 +49,11 @@ pub(crate) fn run(context: &Context, arguments: &Evaluate) -> anyhow::Result<Ans
     let benchmark = context.provision_for(pinned.spec(), arguments.benchmark.as_deref())?;
     let name = arguments.dataset.display().to_string();
     let stage = Stage::new(&name);
-    let world = context.world(&specs, &pinned, &stage);
+    let KeepStates { checkpoint_mib, checkpoint_seconds, states } = &arguments.states;
+    let budget = Bytes(checkpoint_mib.saturating_mul(1 << 20));
+    let interval = Duration::from_secs(*checkpoint_seconds);
+    let states = StateStore::new(context.states(states.as_deref()), budget, interval);
+    let world = context.world(&specs, &pinned, &stage).with_states(states);
     let hotkey = arguments.hotkey.as_deref().map(Hotkey::read).transpose()?;
     let mut evaluator = Evaluator::prepare(&world, pinned, benchmark)?;
     evaluator.answer_rows(arguments.answers);

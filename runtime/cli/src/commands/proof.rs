@@ -132,7 +132,7 @@ fn show(context: &Context, path: &Path, steps: bool) -> anyhow::Result<Answer> {
         value["signer"] = json!(signer);
         if steps {
             for (whose, run) in runs() {
-                value[run_name(whose)]["step_records"] = json!(run.steps);
+                value[whose.name()]["step_records"] = json!(run.steps);
             }
         }
         output::json(&value)?;
@@ -151,14 +151,6 @@ fn show(context: &Context, path: &Path, steps: bool) -> anyhow::Result<Answer> {
         }
     }
     Ok(Answer::Yes)
-}
-
-/// As in the JSON of a proof.
-fn run_name(whose: Whose) -> &'static str {
-    match whose {
-        Whose::Model => "model",
-        Whose::Control => "control",
-    }
 }
 
 fn print_steps(whose: Whose, records: &[StepRecord]) -> anyhow::Result<()> {

@@ -264,7 +264,7 @@ impl Run {
         }
         for record in &self.steps {
             let done = record.step.0.saturating_add(1);
-            let due = done.is_multiple_of(recipe.state_root_every.get()) || done == found;
+            let due = recipe.commits_after(done, found);
             if record.state.is_some() != due {
                 return Err(Fault::StateRoot { run, place: record.step, due });
             }
@@ -382,11 +382,10 @@ mod tests {
         let recipe = &spec.training;
         let steps = rows.div_ceil(recipe.batch_rows.get()).saturating_mul(recipe.epochs.get());
         let state = StateRoot([2; 32]);
-        let every = recipe.state_root_every.get();
         let step = |done: u32| StepRecord {
             step: StepIndex(done.saturating_sub(1)),
             loss: MicroNats(9),
-            state: (done == steps || done.is_multiple_of(every)).then_some(state),
+            state: recipe.commits_after(done, steps).then_some(state),
         };
         let training = trained(&mut proof);
         training.baseline = metrics;

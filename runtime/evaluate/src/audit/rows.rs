@@ -1,0 +1,67 @@
+//! Auditing benchmark rows: scored again from the state that training ended with.
+
+use super::steps::{Audited, Auditor};
+use super::{Compare, Refusal};
+use crate::error::EvaluateError;
+use crate::features;
+use crate::questions::tokenise_candidates;
+use dataforge_core::benchmark::Benchmark;
+use dataforge_core::proof::{RowResult, Run, Whose};
+use dataforge_engine::{Score, Scorer};
+use std::slice::from_ref;
+
+impl Auditor<'_, '_> {
+    /// Scores rows of the benchmark again, which count from 1, and compares them. Which rows share
+    /// a batch makes no difference. The state is the world's, if the proof commits to it; else the
+    /// steps to it are taken again. Gives how many were.
+    ///
+    /// # Errors
+    /// [`EvaluateError`] when it cannot be done; what differs is the inner [`Refusal`].
+    pub fn audit_rows(
+        &self,
+        whose: Whose,
+        benchmark: &Benchmark,
+        numbers: &[usize],
+    ) -> Audited<u32> {
+        if let Err(fault) = self.proof.check_metrics(benchmark) {
+            return Ok(Err(fault.into()));
+        }
+        let Some((run, measured)) = self.run(whose).and_then(|run| Some((run, run.measured()?)))
+        else {
+            return Ok(Err(Refusal::NothingMeasured));
+        };
+        let end = run.steps.len() as u32;
+        let walked = self.walk(whose, run, from_ref(&(end..end)), |course| course.weights())?;
+        let (taken, trained) = match walked {
+            Ok(walked) => walked,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let setup = &self.setup;
+        let rows: Vec<_> =
+            numbers.iter().filter_map(|number| benchmark.rows().get(number - 1)).cloned().collect();
+        let candidates = tokenise_candidates(&setup.inspector, &rows)?;
+        let features = features::compute(setup, &candidates)?;
+        let mut scorer = Scorer::new(&setup.runtime, setup.tuning(), setup.forward_shape())?;
+        scorer.bind(&setup.runtime, &setup.weights, trained)?;
+        let mut watch = |_| !setup.world.cancelled();
+        let scores = match scorer.score(&candidates, features.as_ref(), &mut watch)? {
+            Score::Finite(scores) => scores,
+            Score::Stopped => return Err(EvaluateError::Cancelled),
+            Score::NotFinite => return Ok(Err(Refusal::NothingMeasured)),
+        };
+        let mut compare = Compare(None);
+        let mut scores = scores.into_iter();
+        for (number, row) in numbers.iter().zip(&rows) {
+            let log_probabilities = scores.by_ref().take(row.candidates.len()).collect();
+            let proven = measured.rows.get(number - 1);
+            compare.row(whose, *number, proven, Some(&RowResult { log_probabilities }));
+        }
+        Ok(compare.0.map_or(Ok(taken), Err))
+    }
+
+    /// Benchmark rows of a run, for choosing some.
+    #[must_use]
+    pub fn measured_rows(&self, whose: Whose) -> usize {
+        self.run(whose).and_then(Run::measured).map_or(0, |measured| measured.rows.len())
+    }
+}

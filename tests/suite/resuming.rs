@@ -1,0 +1,103 @@
+//! An evaluation that is killed goes on from its last checkpoint, to the same proof.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::Instant;
+
+use dataforge_core::hash::EpochSeed;
+use dataforge_core::random::SeedStream;
+use dataforge_tests::{Answer, Short};
+
+/// The small spec with enough steps to be killed among them.
+fn long() -> Short {
+    Short::new().replacing("short/1/spec.toml", "epochs = 1", "epochs = 12")
+}
+
+fn start(short: &Short, proof: &Path) -> Child {
+    let mut command = short.program();
+    Short::evaluate(&mut command, &Short::golden_path("dataset.jsonl"), proof);
+    command.args(["--checkpoint-seconds", "0", "--json"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn finish(child: Child) -> serde_json::Value {
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Kills as many evaluations at moments between start and end, and finishes each; how many went on
+/// from a checkpoint.
+fn killed_and_resumed(trials: u32) -> u32 {
+    let short = long();
+    let whole = short.scratch().path("whole/short.proof");
+    let begun = Instant::now();
+    let steps = finish(start(&short, &whole))["timings"]["steps"].as_u64().unwrap();
+    let duration = begun.elapsed();
+    let mut random = SeedStream::new(&EpochSeed([5; 32]), "kill");
+    let mut resumed = 0;
+    for trial in 0..trials {
+        let proof = short.scratch().path(&format!("{trial}/short.proof"));
+        let mut child = start(&short, &proof);
+        let share = random.below(1000) as u32;
+        thread::sleep(duration * share / 1000);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let taken = finish(start(&short, &proof))["timings"]["steps"].as_u64().unwrap();
+        resumed += u32::from(taken < steps);
+        assert_eq!(fs::read(&proof).unwrap(), fs::read(&whole).unwrap(), "killed at {share} ‰");
+        fs::remove_dir_all(proof.parent().unwrap()).unwrap();
+    }
+    resumed
+}
+
+#[test]
+fn a_killed_evaluation_goes_on_to_the_same_proof() {
+    assert!(killed_and_resumed(6) > 0, "none was killed after its first checkpoint");
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn fifty_killed_evaluations_go_on_to_the_same_proof() {
+    let resumed = killed_and_resumed(50);
+    println!("{resumed} of 50 went on from a checkpoint");
+    assert!(resumed >= 10, "{resumed}");
+}
+
+/// What finished is computed again: who evaluates twice wants to see the same twice.
+#[test]
+fn a_finished_evaluation_is_not_resumed() {
+    let short = Short::new();
+    let proof = short.scratch().path("short.proof");
+    let steps = |short| finish(start(short, &proof))["timings"]["steps"].clone();
+    assert_eq!(steps(&short), steps(&short));
+}
+
+#[test]
+fn a_damaged_checkpoint_is_passed_over() {
+    let short = long();
+    let whole = short.scratch().path("whole/short.proof");
+    finish(start(&short, &whole));
+    let states = whole.with_file_name("states");
+    let run = fs::read_dir(states.join("runs")).unwrap().next().unwrap().unwrap().path();
+    let last = fs::read_dir(&run)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .max_by_key(|path| number(path))
+        .unwrap();
+    fs::remove_file(last).unwrap();
+    for tensor in fs::read_dir(states.join("tensors")).unwrap() {
+        fs::write(tensor.unwrap().path(), [0; 64]).unwrap();
+    }
+    let again = whole.with_file_name("again.proof");
+    let mut command = short.program();
+    Short::evaluate(&mut command, &Short::golden_path("dataset.jsonl"), &again);
+    Answer::of(&mut command).expect(0, &["scored"]);
+    assert_eq!(fs::read(again).unwrap(), fs::read(whole).unwrap());
+}
+
+fn number(path: &Path) -> u32 {
+    path.file_name().unwrap().to_str().unwrap().parse().unwrap()
+}

@@ -31,7 +31,8 @@ pub(crate) fn keep(world: &dyn World, key: &FileDigest, data: &[u8]) {
     world.keep(&here(key), &[&file_digest(data).0[..], data].concat());
 }
 
-/// Byte format: tag `dataforge/kept/v1` over the canonical encoding of the key and the known answer.
+/// Byte format: tag `dataforge/kept/v1` over the canonical encoding of the key and the known
+/// answer.
 fn here(key: &FileDigest) -> FileDigest {
     tagged("dataforge/kept/v1", &codec::encode(&(key, known_answer::DIGEST.trim())))
 }

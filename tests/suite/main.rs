@@ -5,6 +5,7 @@
 mod auditing;
 mod bad_input;
 mod batches;
+mod bisecting;
 mod demo;
 mod determinism;
 mod engine;

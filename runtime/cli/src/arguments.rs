@@ -282,6 +282,11 @@ pub(crate) enum AuditAction {
     Spot(AuditSpot),
     /// Score some benchmark rows again, from the state that training ended with, and compare.
     Rows(AuditRows),
+    /// Find out who is wrong when two proofs of the same inputs differ: bisect to the first step in
+    /// which they do, take it again, and name the party at fault.
+    Bisect(Bisect),
+    /// Answer questions about a proof over the network, for someone else's `audit bisect`.
+    Serve(Serve),
     /// Write one training step as an ONNX backend test: a folder that any ONNX engine can check by
     /// itself.
     ExportStep(ExportStep),
@@ -303,6 +308,36 @@ pub(crate) struct AuditRows {
     /// The hidden benchmark rows. Not needed for specs that draw on a public set.
     #[arg(long, value_name = "FILE")]
     pub(crate) benchmark: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bisect {
+    /// The first party: a proof's file, or HOST:PORT of its `audit serve`.
+    pub(crate) first: String,
+
+    /// The second party, likewise.
+    pub(crate) second: String,
+
+    /// The submission that both proofs are about.
+    #[arg(long)]
+    pub(crate) dataset: PathBuf,
+
+    /// Where checkpoints are, of either party. Default: states in DataForge's own folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) states: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    pub(crate) proof: PathBuf,
+
+    /// Address to listen on; port 0 takes a free one, and the first line of the output names it.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
+    pub(crate) listen: String,
+
+    /// Where the checkpoints of this proof's runs are. Default: states in DataForge's own folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) states: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -49,6 +49,11 @@ impl Context {
         })
     }
 
+    /// Set by Ctrl-C.
+    pub(crate) fn stop(&self) -> &'static AtomicBool {
+        &STOP
+    }
+
     pub(crate) fn options(&self) -> Options {
         self.options
     }

@@ -2,13 +2,15 @@
 
 use anyhow::Error;
 use dataforge_core::benchmark::BenchmarkError;
+use dataforge_core::bisect::WitnessError;
 use dataforge_core::proof::check::Fault;
 use dataforge_core::proof::{ProofFileError, SignatureError};
-use dataforge_evaluate::audit::Refusal;
+use dataforge_evaluate::audit::{DisputeError, Refusal};
 use dataforge_evaluate::{EngineError, EvaluateError};
 use dataforge_node::NodeError;
 use dataforge_node::artifacts::ArtifactError;
 use dataforge_node::benchmarks::BenchmarkFileError;
+use dataforge_node::peer::PeerError;
 use std::process::ExitCode;
 
 /// How a command that ran to its end ended.
@@ -69,6 +71,14 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
     }
     if error.is::<Refusal>() || error.is::<Fault>() || error.is::<SignatureError>() {
         return Some(NO);
+    }
+    if let Some(error) = error.downcast_ref::<DisputeError<PeerError>>() {
+        use WitnessError::{Contradiction, Signature};
+        return match error {
+            DisputeError::First(Contradiction(_) | Signature(_))
+            | DisputeError::Second(Contradiction(_) | Signature(_)) => Some(NO),
+            _ => None,
+        };
     }
     if error.is::<EngineError>() {
         return Some(ENVIRONMENT);

@@ -8,6 +8,7 @@
 #![deny(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
 pub mod benchmark;
+pub mod bisect;
 pub mod blind;
 pub mod codec;
 pub mod dataset;

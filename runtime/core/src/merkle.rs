@@ -40,8 +40,9 @@ pub fn root<L: AsRef<[u8]>>(leaves: impl IntoIterator<Item = L>) -> MerkleRoot {
 /// Where the leaves of a subtree are split in two; the subtree has at least two.
 #[must_use]
 pub fn split(leaves: &Range<u32>) -> u32 {
-    let count = leaves.end.saturating_sub(leaves.start);
-    leaves.start.saturating_add(count.next_power_of_two() / 2)
+    let last = leaves.end.saturating_sub(leaves.start).saturating_sub(1);
+    let size = last.checked_ilog2().map_or(0, |level| 1u32 << level);
+    leaves.start.saturating_add(size)
 }
 
 /// A tree with all its nodes, so that any proof from it takes O(log n).

@@ -159,7 +159,7 @@ impl std::fmt::Display for Verdict {
 }
 
 /// Whose run something is said of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Whose {
     /// The model trained on the submission.
     Model,

@@ -13,9 +13,11 @@ use dataforge_core::proof::check::Fault;
 use dataforge_core::proof::{Metrics, PlanRoots, RowResult, Run, ScoreProof, StepRecord, Whose};
 use dataforge_core::spec::PinnedSpec;
 
+mod bisect;
 mod rows;
 mod steps;
 
+pub use bisect::{DisputeError, Judgement, Prover, judge};
 pub use steps::{Audited, Auditor, Part, Recomputed, detection};
 
 /// A proof does not hold.

@@ -7,7 +7,7 @@ use crate::train::Course;
 use crate::warm::{self, Trained};
 use crate::weights::reference_weights;
 use crate::world::World;
-use dataforge_core::hash::{EpochSeed, RunId, StateRoot};
+use dataforge_core::hash::{EpochSeed, RunId, SpecId, StateRoot};
 use dataforge_core::plan::{BatchShape, TokenPlan, TokenRow, shuffle_outputs};
 use dataforge_core::proof::{PlanRoots, Whose};
 use dataforge_core::spec::PinnedSpec;
@@ -105,7 +105,7 @@ impl<'w> Setup<'w> {
 
     /// What a run's checkpoints are kept under.
     pub(crate) fn run_id(&self, plan: PlanRoots, initial_state: StateRoot) -> RunId {
-        state::run_id(self.spec.id(), plan, initial_state, known_answer::DIGEST.trim())
+        run_id(self.spec.id(), plan, initial_state)
     }
 
     /// The trained parameters before an evaluation's first step.
@@ -115,4 +115,9 @@ impl<'w> Setup<'w> {
             None => self.weights.initial(&self.tuning(), seed)?,
         })
     }
+}
+
+/// What a run's checkpoints are kept under.
+pub(crate) fn run_id(spec: SpecId, plan: PlanRoots, initial_state: StateRoot) -> RunId {
+    state::run_id(spec, plan, initial_state, known_answer::DIGEST.trim())
 }

@@ -7,7 +7,7 @@ use dataforge_core::hash::{RunId, StateRoot};
 use dataforge_core::plan::TokenPlan;
 use dataforge_core::proof::StepRecord;
 use dataforge_core::spec::Recipe;
-use dataforge_core::state::Checkpoint;
+use dataforge_core::state::{Checkpoint, SavedTensor};
 use dataforge_core::units::StepIndex;
 use dataforge_engine::{Features, StepCase, StepResult, Trainer, Weights};
 
@@ -84,6 +84,11 @@ impl<'a> Course<'a> {
             self.world.progress(Progress::Trained { steps: done, total, tokens });
         }
         Ok(Some(result))
+    }
+
+    /// Parameters and moments as they are now.
+    pub(crate) fn save(&self) -> Result<Vec<SavedTensor>, EvaluateError> {
+        Ok(self.trainer.save()?)
     }
 
     /// The trained parameters as they are now.

@@ -8,6 +8,7 @@
 //! - [`fs`]: bounded reads, atomic writes
 //! - [`hotkey`]: the key that signs proofs
 //! - [`artifacts`]: what is pinned in `artifacts.lock`, fetched once and verified on every use
+//! - [`peer`]: bisection over the network
 //! - [`public_sets`]: public data sets, parsed into rows
 //! - [`specs`]: eval specs on disk
 //! - [`states`]: checkpoints of training runs
@@ -22,6 +23,7 @@ mod error;
 pub mod fs;
 pub mod home;
 pub mod hotkey;
+pub mod peer;
 pub mod public_sets;
 pub mod specs;
 pub mod states;

@@ -1,5 +1,7 @@
 //! `dataforge audit`: does a proof hold?
 
+mod bisect;
+
 use crate::arguments::{AuditAction, AuditRows, AuditStep, AuditedSteps, ExportStep, Replay};
 use crate::commands::evaluate::{read_dataset, timings_json};
 use crate::commands::proof::{self, find_spec, refusal_as_answer};
@@ -28,6 +30,8 @@ pub(crate) fn run(context: &Context, action: &AuditAction) -> anyhow::Result<Ans
             parts(context, auditor, &chosen)
         }),
         AuditAction::Rows(arguments) => rows(context, arguments),
+        AuditAction::Bisect(arguments) => bisect::judge(context, arguments),
+        AuditAction::Serve(arguments) => bisect::serve(context, arguments),
         AuditAction::ExportStep(arguments) => {
             with_auditor(context, &arguments.step.proof, |auditor| {
                 export(context, arguments, auditor)

@@ -26,7 +26,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<ScoreProof> {
     Ok(file.proof)
 }
 
-fn read_file(path: &Path) -> anyhow::Result<ProofFile> {
+pub(crate) fn read_file(path: &Path) -> anyhow::Result<ProofFile> {
     let bytes = read_bounded(path, PROOF_BYTES_MAX)?;
     ProofFile::from_bytes(&bytes).with_context(|| path.display().to_string())
 }

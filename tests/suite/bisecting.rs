@@ -38,13 +38,13 @@ fn forged(short: &Short, honest: &Path, from: usize) -> PathBuf {
 }
 
 /// A process that answers for a proof, and where.
-struct Server(Child, String);
+pub(crate) struct Server(Child, pub(crate) String);
 
 impl Server {
-    fn of(short: &Short, proof: &Path) -> Self {
+    pub(crate) fn of(short: &Short, proof: &Path, states: &Path) -> Self {
         let mut command = short.program();
         command.args(["audit", "serve"]).arg(proof);
-        command.arg("--states").arg(short.scratch().path("states"));
+        command.arg("--states").arg(states);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -60,22 +60,23 @@ impl Drop for Server {
     }
 }
 
-fn bisect(short: &Short, first: &str, second: &str) -> Answer {
+pub(crate) fn bisect(short: &Short, first: &str, second: &str, states: &Path) -> Answer {
     let mut command = short.program();
     command.args(["audit", "bisect", first, second, "--json", "--dataset"]);
     command.arg(Short::golden_path("dataset.jsonl"));
-    Answer::of(command.arg("--states").arg(short.scratch().path("states")))
+    command.arg("--benchmark").arg(Short::golden_path("benchmark.jsonl"));
+    Answer::of(command.arg("--states").arg(states))
 }
 
 #[test]
 fn the_party_at_fault_is_convicted_between_two_processes() {
     let short = long();
-    let honest = proven(&short);
+    let (honest, states) = (proven(&short), short.scratch().path("states"));
     let forged = forged(&short, &honest, 41);
-    let [right, wrong] = [&honest, &forged].map(|proof| Server::of(&short, proof));
+    let [right, wrong] = [&honest, &forged].map(|proof| Server::of(&short, proof, &states));
     for swap in [false, true] {
         let [first, second] = if swap { [&wrong.1, &right.1] } else { [&right.1, &wrong.1] };
-        let json = bisect(&short, first, second).expect(1, &[]).json();
+        let json = bisect(&short, first, second, &states).expect(1, &[]).json();
         assert_eq!(json["place"], "step 41", "{json}");
         let fault = |party: usize| json["parties"][party]["at_fault"].as_bool().unwrap();
         assert_eq!((fault(0), fault(1)), (swap, !swap), "{json}");
@@ -85,7 +86,7 @@ fn the_party_at_fault_is_convicted_between_two_processes() {
         }
     }
     // A file and a process, and nothing in dispute.
-    let json = bisect(&short, honest.to_str().unwrap(), &right.1).expect(0, &[]).json();
+    let json = bisect(&short, honest.to_str().unwrap(), &right.1, &states).expect(0, &[]).json();
     assert_eq!(json["same"], true);
 }
 
@@ -97,7 +98,8 @@ fn proofs_of_other_inputs_are_not_in_dispute() {
     proof.inputs.seed = dataforge_core::hash::EpochSeed([9; 32]);
     let other = short.scratch().file("other.proof", ProofFile::from(proof).to_bytes());
     let [golden, other] = [&golden, &other].map(|path| path.to_str().unwrap());
-    let answer = bisect(&short, golden, other);
+    let states = short.scratch().path("states");
+    let answer = bisect(&short, golden, other, &states);
     answer.expect(2, &["not of the same spec"]);
-    bisect(&short, golden, "127.0.0.1:1").expect(2, &["127.0.0.1:1"]);
+    bisect(&short, golden, "127.0.0.1:1", &states).expect(2, &["127.0.0.1:1"]);
 }

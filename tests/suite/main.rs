@@ -11,6 +11,7 @@ mod determinism;
 mod engine;
 mod environment;
 mod estimate;
+mod faults;
 mod imported;
 mod layering;
 mod readme;

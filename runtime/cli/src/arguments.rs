@@ -282,8 +282,8 @@ pub(crate) enum AuditAction {
     Spot(AuditSpot),
     /// Score some benchmark rows again, from the state that training ended with, and compare.
     Rows(AuditRows),
-    /// Find out who is wrong when two proofs of the same inputs differ: bisect to the first step in
-    /// which they do, take it again, and name the party at fault.
+    /// Find out who is wrong when two proofs of the same inputs differ: bisect to the first step or
+    /// benchmark row in which they do, compute it again, and name the party at fault.
     Bisect(Bisect),
     /// Answer questions about a proof over the network, for someone else's `audit bisect`.
     Serve(Serve),
@@ -325,6 +325,11 @@ pub(crate) struct Bisect {
     /// Where checkpoints are, of either party. Default: states in DataForge's own folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) states: Option<PathBuf>,
+
+    /// The hidden benchmark rows, for disputes about scores. Not needed for specs that draw on a
+    /// public set.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) benchmark: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

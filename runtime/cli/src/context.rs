@@ -101,6 +101,19 @@ impl Context {
         benchmarks::open(spec, benchmark, &self.artifacts)
     }
 
+    /// As [`Self::provision_for`], but without a hidden benchmark when there is no file of it.
+    pub(crate) fn provision_for_known(
+        &self,
+        spec: &Spec,
+        benchmark: Option<&Path>,
+    ) -> Result<Option<Benchmark>, NodeError> {
+        if benchmark.is_some() || PublicSet::of(spec).is_ok() {
+            return self.provision_for(spec, benchmark).map(Some);
+        }
+        self.provision_engine_for(spec)?;
+        Ok(None)
+    }
+
     /// The pipeline's surroundings for one spec, with progress under `label`.
     pub(crate) fn world<'a>(
         &'a self,

@@ -8,7 +8,7 @@
 use crate::codec;
 use crate::hash::{ProofDigest, StateRoot, ValidatorKey};
 use crate::merkle::{NodeHash, leaf_hash, node_hash, split};
-use crate::proof::{Outline, RowResult, Signature, SignatureError, StepRecord, Whose};
+use crate::proof::{Outline, RowResult, Signature, SignatureError, StepRecord, Whose, row_tree};
 use crate::state::state_root;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -261,6 +261,24 @@ impl<P: Party> Witness<P> {
         };
         let good = leaf == Some(leaf_hash(&codec::encode(&result)));
         good.then_some(result).ok_or_else(|| WitnessError::Contradiction(name()))
+    }
+
+    /// Every benchmark row, asked for one by one.
+    ///
+    /// # Errors
+    /// [`WitnessError`].
+    pub fn rows(&mut self, whose: Whose) -> Result<Vec<RowResult>, WitnessError<P::Error>> {
+        let name = || format!("{whose}benchmark rows");
+        let Some((count, root)) = self.root(whose, List::Rows) else { return Ok(vec![]) };
+        let mut rows = vec![];
+        for row in 0..count {
+            let Answer::Row(result) = self.ask(&Question::Row { whose, row })? else {
+                return Err(WitnessError::Silent(name()));
+            };
+            rows.push(result);
+        }
+        let good = row_tree(&rows).root() == root;
+        good.then_some(rows).ok_or_else(|| WitnessError::Contradiction(name()))
     }
 
     /// The hashes of the tensors of a state that it committed to; none when it did not keep them.

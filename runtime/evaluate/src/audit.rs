@@ -13,12 +13,16 @@ use dataforge_core::proof::check::Fault;
 use dataforge_core::proof::{Metrics, PlanRoots, RowResult, Run, ScoreProof, StepRecord, Whose};
 use dataforge_core::spec::PinnedSpec;
 
+mod arbiter;
 mod bisect;
+mod describe;
+mod prover;
 mod rows;
 mod steps;
 
-pub use bisect::{DisputeError, Judgement, Prover, judge};
-pub use steps::{Audited, Auditor, Part, Recomputed, detection};
+pub use bisect::{DisputeError, Judgement, judge};
+pub use prover::Prover;
+pub use steps::{Audited, Auditor, Part, detection};
 
 /// A proof does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

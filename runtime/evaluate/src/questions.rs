@@ -28,8 +28,13 @@ impl Questions {
     pub(crate) fn measure(&self, scores: &[MicroNats]) -> (Vec<RowResult>, Metrics) {
         let result = |row: &[MicroNats]| RowResult { log_probabilities: row.to_vec() };
         let rows: Vec<RowResult> = scores.chunks(self.per_row).map(result).collect();
-        let metrics = score::metrics(&rows, &self.answers, self.answer_tokens());
+        let metrics = self.metrics(&rows);
         (rows, metrics)
+    }
+
+    /// The sums of rows that may be a stranger's.
+    pub(crate) fn metrics(&self, rows: &[RowResult]) -> Metrics {
+        score::metrics(rows, &self.answers, self.answer_tokens())
     }
 
     /// The prompts of the first `rows` rows.

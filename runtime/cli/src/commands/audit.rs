@@ -13,7 +13,7 @@ use anyhow::{Context as _, bail};
 use dataforge_core::proof::Whose;
 use dataforge_core::units::{Bytes, StepIndex};
 use dataforge_evaluate::Evaluator;
-use dataforge_evaluate::audit::{self, Auditor, Part, Recomputed, detection};
+use dataforge_evaluate::audit::{self, Auditor, Part, detection};
 use dataforge_node::fs::write_atomic;
 use dataforge_node::states::StateStore;
 use serde_json::json;
@@ -38,7 +38,7 @@ pub(crate) fn run(context: &Context, action: &AuditAction) -> anyhow::Result<Ans
             })
         }
     };
-    refusal_as_answer(context, answer)
+    refusal_as_answer(context, answer, json!({}))
 }
 
 /// What is done with a proof whose inputs hold.
@@ -59,9 +59,10 @@ fn with_auditor(
     let world = context.world(&specs, &pinned, &stage).with_states(states);
     let auditor =
         Auditor::prepare(&world, pinned, &proof, &bytes)?.with_context(|| name.clone())?;
-    audit(&auditor).with_context(|| name.clone())?;
+    let outcome = audit(&auditor).map(|()| Answer::Yes).with_context(|| name.clone());
     stage.finish();
-    Ok(Answer::Yes)
+    let cost = json!({ "steps_taken": auditor.steps_taken() });
+    refusal_as_answer(context, outcome, cost)
 }
 
 fn run_of(control: bool) -> Whose {
@@ -81,8 +82,8 @@ fn not_taken(whose: Whose, step: u32) -> String {
 
 /// Takes parts of the runs again, and says what that bought.
 fn parts(context: &Context, auditor: &Auditor<'_, '_>, chosen: &[Part]) -> anyhow::Result<()> {
-    let recomputed = auditor.audit(chosen)??;
-    report(context, &auditor.parts(), chosen, recomputed)
+    auditor.audit(chosen)??;
+    report(context, auditor, chosen)
 }
 
 fn rows(context: &Context, arguments: &AuditRows) -> anyhow::Result<Answer> {
@@ -95,7 +96,8 @@ fn rows(context: &Context, arguments: &AuditRows) -> anyhow::Result<Answer> {
         bail!("there is no benchmark row {number}: there are {all}");
     }
     with_auditor(context, &arguments.proof, |auditor| {
-        let taken = auditor.audit_rows(whose, &benchmark, &numbers)??;
+        auditor.audit_rows(whose, &benchmark, &numbers)??;
+        let taken = auditor.steps_taken();
         if context.json {
             return output::json(
                 &json!({ "holds": true, "rows": numbers, "rows_total": all, "steps_taken": taken }),
@@ -125,27 +127,23 @@ fn export(
     output::line(&format!("{whose}step {step}: {count} files in {folder}"))
 }
 
-fn report(
-    context: &Context,
-    parts: &[Part],
-    chosen: &[Part],
-    recomputed: Recomputed,
-) -> anyhow::Result<()> {
-    let (all, drawn) = (parts.len(), chosen.len());
-    let total: usize = parts.iter().map(|part| part.steps.len()).sum();
+fn report(context: &Context, auditor: &Auditor<'_, '_>, chosen: &[Part]) -> anyhow::Result<()> {
+    let steps = |parts: &[Part]| parts.iter().map(|part| part.steps.len()).sum::<usize>();
+    let (parts, taken) = (auditor.parts(), auditor.steps_taken());
+    let (all, drawn, total) = (parts.len(), chosen.len(), steps(&parts));
     // One false part, and a hundredth of them, at least one.
     let chances = [1, all.div_ceil(100)].map(|faulty| detection(all, faulty, drawn));
     if context.json {
-        let parts: Vec<_> = chosen
+        let shown: Vec<_> = chosen
             .iter()
             .map(|part| json!({ "run": part.whose.name(), "from": part.steps.start, "to": part.steps.end }))
             .collect();
         return output::json(&json!({
             "holds": true,
-            "parts": parts,
+            "parts": shown,
             "parts_total": all,
-            "steps_asked": recomputed.asked,
-            "steps_taken": recomputed.taken,
+            "steps_asked": steps(chosen),
+            "steps_taken": taken,
             "steps_total": total,
             "detection": { "one_part": chances[0], "one_in_a_hundred": chances[1] },
         }));
@@ -153,7 +151,7 @@ fn report(
     for Part { whose, steps } in chosen {
         output::line(&format!("holds     {whose}steps {} to {}", steps.start, steps.end - 1))?;
     }
-    output::line(&format!("taken     {} of {total} steps", recomputed.taken))?;
+    output::line(&format!("taken     {taken} of {total} steps"))?;
     output::line(&format!(
         "chance    {:.1} % to find one false part of {all}, {:.1} % if one in a hundred is false",
         100.0 * chances[0],

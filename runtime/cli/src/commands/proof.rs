@@ -36,7 +36,8 @@ pub(crate) fn run(context: &Context, action: &ProofAction) -> anyhow::Result<Ans
         ProofAction::Show { proof, steps } => show(context, proof, *steps),
         ProofAction::Verify { proof, signer, benchmark } => {
             let result = verify(context, proof, *signer, benchmark.as_deref());
-            refusal_as_answer(context, result.with_context(|| proof.display().to_string()))
+            let result = result.with_context(|| proof.display().to_string());
+            refusal_as_answer(context, result, json!({}))
         }
         ProofAction::Sign { proof, hotkey, out } => {
             let signed = Hotkey::read(hotkey)?.sign(read(proof)?);
@@ -51,14 +52,17 @@ pub(crate) fn run(context: &Context, action: &ProofAction) -> anyhow::Result<Ans
     }
 }
 
-/// With `--json` a refusal is an answer, and so goes to stdout.
+/// With `--json` a refusal is an answer, and so goes to stdout, with the fields of `more`.
 pub(crate) fn refusal_as_answer(
     context: &Context,
     result: anyhow::Result<Answer>,
+    mut more: serde_json::Value,
 ) -> anyhow::Result<Answer> {
     match result {
         Err(error) if context.json && is_refusal(&error) => {
-            output::json(&json!({ "holds": false, "reason": format!("{error:#}") }))?;
+            more["holds"] = json!(false);
+            more["reason"] = json!(format!("{error:#}"));
+            output::json(&more)?;
             Ok(Answer::No)
         }
         result => result,

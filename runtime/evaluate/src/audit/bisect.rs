@@ -1,27 +1,28 @@
 //! Settling a dispute: two parties, one outline each, and the first thing in which they part.
 //!
 //! The outlines are compared in the order of the pipeline, and what differs first is computed here:
-//! whoever says otherwise is at fault. In a run's steps it is found by bisection, and only the steps
-//! from the last state that both agree on are taken again.
+//! whoever says otherwise is at fault. In a run's steps and rows it is found by bisection, and only
+//! the steps from the last state that both agree on are taken again.
 
+use super::arbiter::{Agreed, Arbiter, Stepped};
+use super::describe;
 use crate::error::EvaluateError;
 use crate::inspect::Inspection;
-use crate::setup::{self, Setup};
+use crate::setup::Setup;
 use crate::world::World;
-use dataforge_core::bisect::{
-    Answer, List, Party, Question, SignedOutline, Witness, WitnessError, first_difference,
-};
+use dataforge_core::benchmark::Benchmark;
+use dataforge_core::bisect::{List, Party, Witness, WitnessError, first_difference};
+use dataforge_core::blind::ListRoot;
 use dataforge_core::dataset::RawSubmission;
-use dataforge_core::hash::{DatasetDigest, RunId};
-use dataforge_core::merkle::{NodeHash, split};
-use dataforge_core::plan::TokenRow;
+use dataforge_core::hash::DatasetDigest;
+use dataforge_core::merkle::NodeHash;
 use dataforge_core::proof::{
-    PlanRoots, ProofFile, Run, StepRecord, Training, Whose, row_tree, step_tree,
+    End, Measurement, Metrics, RowResult, Run, StepRecord, Training, Whose,
 };
-use dataforge_core::spec::PinnedSpec;
-use dataforge_core::state::{Checkpoint, SavedTensor};
-use dataforge_engine::StepResult;
-use std::convert::Infallible;
+use dataforge_core::score;
+use dataforge_core::spec::{PinnedSpec, ScoreRule};
+use dataforge_core::state::SavedTensor;
+use dataforge_core::units::MicroNats;
 
 /// What a dispute came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,14 +41,23 @@ pub struct Judgement {
 }
 
 impl Judgement {
-    fn new(place: impl Into<String>, said: [String; 2], found: String) -> Self {
+    pub(super) fn new(place: impl Into<String>, said: [String; 2], found: String) -> Self {
         Self { place: place.into(), said, found, tensors: [None, None], taken: 0 }
+    }
+
+    pub(super) fn after(self, taken: u32) -> Self {
+        Self { taken, ..self }
     }
 
     /// Which of the parties are at fault: the first, the second.
     #[must_use]
     pub fn at_fault(&self) -> [bool; 2] {
         [&self.said[0], &self.said[1]].map(|said| *said != self.found)
+    }
+
+    /// Unless both parties are right.
+    fn unless_agreed(self) -> Option<Self> {
+        (self.at_fault() != [false, false]).then_some(self)
     }
 }
 
@@ -75,14 +85,19 @@ pub enum DisputeError<E: std::error::Error + 'static> {
         /// At hand.
         given: DatasetDigest,
     },
-    /// They part in something that is not decided by taking steps.
-    #[error("they part in {0}, which `audit rows` or `audit replay` settles")]
-    Elsewhere(String),
+    /// They part in what only the benchmark decides.
+    #[error("they part in {0}: who is right takes the benchmark to tell")]
+    Benchmark(String),
 }
 
-type Judged<T, P> = Result<T, DisputeError<<P as Party>::Error>>;
+pub(super) type Judged<T, P> = Result<T, DisputeError<<P as Party>::Error>>;
 
-/// Who is right, or `None` when the proofs are the same.
+/// An outline's.
+type TrainingOutline = Training<ListRoot, ListRoot>;
+type RunOutline = Run<ListRoot, ListRoot>;
+
+/// Who is right, or `None` when the proofs are the same. The benchmark decides what is said of
+/// scores; a dispute about training does without it.
 ///
 /// # Errors
 /// [`DisputeError`].
@@ -90,6 +105,7 @@ pub fn judge<P>(
     world: &dyn World,
     spec: PinnedSpec,
     bytes: &[u8],
+    benchmark: Option<&Benchmark>,
     a: &mut Witness<P>,
     b: &mut Witness<P>,
 ) -> Judged<Option<Judgement>, P>
@@ -110,154 +126,170 @@ where
     }
     let setup = Setup::exact(world, spec)?;
     let Inspection { report, accepted, .. } = setup.inspector.inspect(world, &raw)?;
-    let both = |place: &str, said: [String; 2], found: String| {
-        (said[0] != said[1]).then(|| Judgement::new(place, said, found))
-    };
     let reports = [left.report, right.report].map(|report| report.to_string());
-    if let Some(judgement) = both("check report", reports, report.digest().to_string()) {
+    let found = Judgement::new("check report", reports, report.digest().to_string());
+    if let Some(judgement) = found.unless_agreed() {
         return Ok(Some(judgement));
     }
     let verdict = |accepted| if accepted { "accepted" } else { "rejected" }.to_owned();
     let verdicts = [&left, &right].map(|outline| verdict(outline.training.is_some()));
-    if let Some(judgement) = both("verdict of the kernels", verdicts, verdict(accepted.is_some())) {
+    let found = Judgement::new("verdict of the kernels", verdicts, verdict(accepted.is_some()));
+    if let Some(judgement) = found.unless_agreed() {
         return Ok(Some(judgement));
     }
     let (Some(x), Some(y), Some(rows)) = (&left.training, &right.training, accepted) else {
-        return Err(DisputeError::Elsewhere("a rejected submission".into()));
+        // Rejected, with the same report: the same proof.
+        return Ok(None);
     };
-    let states = [x, y].map(|training| training.initial_state.to_string());
-    let seed = left.inputs.seed;
-    let arbiter = Arbiter { setup: &setup, rows: rows.tokens(), seed };
-    if states[0] != states[1] {
-        let found = arbiter.initial_state()?;
-        return Ok(Some(Judgement::new("initial state", states, found)));
-    }
-    if x.baseline != y.baseline {
-        return Err(DisputeError::Elsewhere("the baseline".into()));
-    }
-    for ((whose, x_run), (_, y_run)) in x.runs().zip(y.runs()) {
-        let plans = [x_run.plan, y_run.plan].map(plan_text);
-        if plans[0] != plans[1] {
-            let found = setup.plan(rows.tokens(), whose, &seed).roots();
-            return Ok(Some(Judgement::new(format!("{whose}plan"), plans, plan_text(found))));
+    let arbiter = Arbiter { setup: &setup, rows: rows.tokens(), seed: left.inputs.seed, benchmark };
+    Dispute { arbiter, a, b }.training(x, y)
+}
+
+struct Dispute<'d, 'w, P> {
+    arbiter: Arbiter<'d, 'w>,
+    a: &'d mut Witness<P>,
+    b: &'d mut Witness<P>,
+}
+
+impl<P: Party<Error: std::error::Error>> Dispute<'_, '_, P> {
+    fn training(
+        &mut self,
+        x: &TrainingOutline,
+        y: &TrainingOutline,
+    ) -> Judged<Option<Judgement>, P> {
+        let states = [x, y].map(|training| training.initial_state.to_string());
+        if states[0] != states[1] {
+            let found = self.arbiter.initial_state()?.to_string();
+            return Ok(Some(Judgement::new("initial state", states, found)));
         }
-        let step = first_difference(a, b, whose, List::Steps).map_err(|error| match error {
+        if x.baseline != y.baseline {
+            let baselines = [x.baseline, y.baseline].map(describe::metrics);
+            let found = describe::metrics(self.arbiter.baseline()?);
+            return Ok(Some(Judgement::new("baseline", baselines, found)));
+        }
+        for ((whose, x_run), (_, y_run)) in x.runs().zip(y.runs()) {
+            if x_run != y_run {
+                let agreed = Agreed { whose, plan: x_run.plan, initial_state: x.initial_state };
+                return self.run(&agreed, x_run, y_run).map(Some);
+            }
+        }
+        let rule = &self.arbiter.setup.spec.spec().score;
+        let controls = [x, y].map(|training| training.control.is_some());
+        if controls[0] != controls[1] {
+            let asked = matches!(rule, ScoreRule::Control { .. });
+            let due = asked && x.model.measured().is_some();
+            let text = |there| if there { "there" } else { "none" }.to_owned();
+            return Ok(Some(Judgement::new("control", controls.map(text), text(due))));
+        }
+        let candidates = self.arbiter.setup.spec.spec().benchmark.candidates.get();
+        let metrics = |run: &RunOutline| run.measured().map(|measured| measured.metrics);
+        let due = match (metrics(&x.model), x.control.as_ref().map(metrics)) {
+            (Some(model), None) => score::lift(rule, candidates, &x.baseline, &model, None),
+            (Some(model), Some(Some(control))) => {
+                score::lift(rule, candidates, &x.baseline, &model, Some(&control))
+            }
+            (None, _) | (_, Some(None)) => MicroNats(0),
+        };
+        let lifts = [x, y].map(|training| training.lift.display().to_string());
+        Ok(Some(Judgement::new("lift", lifts, due.display().to_string())))
+    }
+
+    fn first_difference(&mut self, whose: Whose, list: List) -> Judged<Option<u32>, P> {
+        first_difference(self.a, self.b, whose, list).map_err(|error| match error {
             Ok(error) => DisputeError::First(error),
             Err(error) => DisputeError::Second(error),
-        })?;
-        if let Some(step) = step {
-            let course = Disputed { whose, plan: x_run.plan, initial: x, step };
-            return arbiter.step(&course, a, b).map(Some);
-        }
-        if x_run != y_run {
-            return Err(DisputeError::Elsewhere(format!("{whose}scores")));
-        }
-    }
-    Err(DisputeError::Elsewhere("the control or the lift".into()))
-}
-
-fn plan_text(plan: PlanRoots) -> String {
-    let text =
-        |list: dataforge_core::blind::ListRoot| format!("{} with root {}", list.count, list.root);
-    format!("{} rows, {} batches", text(plan.rows), text(plan.batches))
-}
-
-/// A step about which two parties disagree, while they agree on all before it.
-struct Disputed<'o, S, R> {
-    whose: Whose,
-    plan: PlanRoots,
-    initial: &'o Training<S, R>,
-    step: u32,
-}
-
-struct Arbiter<'a, 'w> {
-    setup: &'a Setup<'w>,
-    rows: &'a [TokenRow],
-    seed: dataforge_core::hash::EpochSeed,
-}
-
-impl Arbiter<'_, '_> {
-    fn initial_state(&self) -> Result<String, EvaluateError> {
-        let plan = self.setup.plan(self.rows, Whose::Model, &self.seed).excerpt(&[]);
-        let course = self.setup.course(&plan, None, self.setup.initial(&self.seed)?)?;
-        Ok(course.root().to_string())
+        })
     }
 
-    fn step<P, S, R>(
-        &self,
-        disputed: &Disputed<'_, S, R>,
-        a: &mut Witness<P>,
-        b: &mut Witness<P>,
-    ) -> Judged<Judgement, P>
-    where
-        P: Party<Error: std::error::Error>,
-    {
-        let Disputed { whose, plan, initial, step } = *disputed;
-        let (setup, recipe) = (self.setup, &self.setup.spec.spec().training);
-        let whole = setup.plan(self.rows, whose, &self.seed);
-        let total = whole.steps();
-        let committed = (1..=step).rev().find(|taken| recipe.commits_after(*taken, total));
-        let kept = match committed {
-            Some(taken) => {
-                self.agreed(setup.run_id(plan, initial.initial_state), taken, whose, a)?
-            }
-            None => None,
+    /// Two runs that differ, from the same initial state.
+    fn run(&mut self, agreed: &Agreed, x: &RunOutline, y: &RunOutline) -> Judged<Judgement, P> {
+        let whose = agreed.whose;
+        if x.plan != y.plan {
+            let plans = [x, y].map(|run| describe::plan(run.plan));
+            let found = describe::plan(self.arbiter.plan(whose).roots());
+            return Ok(Judgement::new(format!("{whose}plan"), plans, found));
+        }
+        if let Some(step) = self.first_difference(whose, List::Steps)? {
+            return self.step(agreed, step);
+        }
+        let (End::Measured(x_end), End::Measured(y_end)) = (&x.end, &y.end) else {
+            let ends = [x, y].map(|run| describe::end(run.measured().is_some()));
+            let (found, taken) = self.arbiter.end(agreed, x.steps.count, self.a)?;
+            return Ok(Judgement::new(format!("{whose}end"), ends, found).after(taken));
         };
-        let start = kept.as_ref().map_or(0, Checkpoint::taken);
-        let excerpt = whole.excerpt(std::slice::from_ref(&(start..step + 1)));
-        let features = setup.features(&excerpt)?;
-        let mut course = setup.course(&excerpt, features.as_ref(), setup.initial(&self.seed)?)?;
-        if let Some(kept) = kept
-            && !course.resume(kept)?
-        {
-            return Err(EvaluateError::Checkpoint.into());
-        }
-        let mut found = None;
-        for _ in start..=step {
-            found = match course.advance()? {
-                Some(StepResult::Stepped(_)) => course.steps().last().copied(),
-                Some(StepResult::Diverged) | None => None,
+        if x_end.final_state != y_end.final_state {
+            let states = [x_end, y_end].map(|end| end.final_state.to_string());
+            let last = match x.steps.count.checked_sub(1) {
+                Some(last) => self.a.step(whose, last).map_err(DisputeError::First)?.state,
+                None => Some(agreed.initial_state),
             };
+            let found = last.map_or("none".into(), |state| state.to_string());
+            return Ok(Judgement::new(format!("{whose}final state"), states, found));
         }
+        if let Some(row) = self.first_difference(whose, List::Rows)? {
+            return self.row(agreed, x, x_end, row);
+        }
+        let metrics = [x_end, y_end].map(|end| describe::metrics(end.metrics));
+        let found = describe::metrics(self.metrics(whose)?);
+        Ok(Judgement::new(format!("{whose}metrics"), metrics, found))
+    }
+
+    fn step(&mut self, agreed: &Agreed, step: u32) -> Judged<Judgement, P> {
+        let whose = agreed.whose;
         let records = [
-            record(a, whose, step).map_err(DisputeError::First)?,
-            record(b, whose, step).map_err(DisputeError::Second)?,
+            record(self.a, whose, step).map_err(DisputeError::First)?,
+            record(self.b, whose, step).map_err(DisputeError::Second)?,
         ];
-        let place = format!("{whose}step {step}");
-        let mut judgement = Judgement::new(place, records.map(record_text), record_text(found));
-        judgement.taken = step + 1 - start;
-        if let Some(root) = found.and_then(|record| record.state) {
-            let tensors = course.save()?;
-            let wrong = |record: Option<StepRecord>| {
-                record.and_then(|record| record.state).filter(|state| *state != root)
-            };
-            if let Some(state) = wrong(records[0]) {
-                let shown = a.state(whose, step + 1, state).map_err(DisputeError::First)?;
-                judgement.tensors[0] = shown.and_then(|shown| first_other(&shown, &tensors));
-            }
-            if let Some(state) = wrong(records[1]) {
-                let shown = b.state(whose, step + 1, state).map_err(DisputeError::Second)?;
-                judgement.tensors[1] = shown.and_then(|shown| first_other(&shown, &tensors));
-            }
+        let Stepped { record: found, tensors, taken } = self.arbiter.step(agreed, step, self.a)?;
+        let said = records.map(describe::step);
+        let mut judgement =
+            Judgement::new(format!("{whose}step {step}"), said, describe::step(found)).after(taken);
+        let Some(root) = found.and_then(|record| record.state) else { return Ok(judgement) };
+        let wrong = records.map(|record| record?.state.filter(|state| *state != root));
+        // Who has no such state to show, or shows another, is convicted all the same.
+        if let Some(state) = wrong[0] {
+            let shown = self.a.state(whose, step + 1, state).ok().flatten();
+            judgement.tensors[0] = shown.and_then(|shown| first_other(&shown, &tensors));
+        }
+        if let Some(state) = wrong[1] {
+            let shown = self.b.state(whose, step + 1, state).ok().flatten();
+            judgement.tensors[1] = shown.and_then(|shown| first_other(&shown, &tensors));
         }
         Ok(judgement)
     }
 
-    /// The world's last checkpoint after at most `taken` steps whose state the parties agree on.
-    fn agreed<P>(
-        &self,
-        run: RunId,
-        taken: u32,
-        whose: Whose,
-        a: &mut Witness<P>,
-    ) -> Judged<Option<Checkpoint>, P>
-    where
-        P: Party<Error: std::error::Error>,
-    {
-        let Some(kept) = self.setup.world.checkpoint(&run, taken) else { return Ok(None) };
-        let Some(last) = kept.steps.last().copied() else { return Ok(None) };
-        let agreed = a.step(whose, last.step.0).map_err(DisputeError::First)?;
-        Ok((agreed.state.is_some() && agreed.state == last.state).then_some(kept))
+    /// A benchmark row, from 0.
+    fn row(
+        &mut self,
+        agreed: &Agreed,
+        run: &RunOutline,
+        end: &Measurement<ListRoot>,
+        row: u32,
+    ) -> Judged<Judgement, P> {
+        let whose = agreed.whose;
+        let said = [
+            result(self.a, whose, row).map_err(DisputeError::First)?,
+            result(self.b, whose, row).map_err(DisputeError::Second)?,
+        ];
+        let place = format!("{whose}benchmark row {}", row + 1);
+        let scored = self.arbiter.row(agreed, (run.steps.count, row as usize), self.a)?;
+        if scored.state != end.final_state {
+            // Both end with the same state, and it is not the one that their steps lead to.
+            let said = [end.final_state.to_string(), end.final_state.to_string()];
+            let found = scored.state.to_string();
+            let place = format!("{whose}final state");
+            return Ok(Judgement::new(place, said, found).after(scored.taken));
+        }
+        let found = describe::row(scored.result.as_ref());
+        let said = said.map(|result| describe::row(result.as_ref()));
+        Ok(Judgement::new(place, said, found).after(scored.taken))
+    }
+
+    /// What follows from the rows, on which both agree.
+    fn metrics(&mut self, whose: Whose) -> Judged<Metrics, P> {
+        let questions = self.arbiter.questions(&format!("{whose}metrics"))?;
+        let rows = self.a.rows(whose).map_err(DisputeError::First)?;
+        Ok(questions.metrics(&rows))
     }
 }
 
@@ -267,83 +299,20 @@ fn record<P: Party>(
     whose: Whose,
     step: u32,
 ) -> Result<Option<StepRecord>, WitnessError<P::Error>> {
-    if step < witness.count(whose, List::Steps) {
-        witness.step(whose, step).map(Some)
-    } else {
-        Ok(None)
-    }
+    (step < witness.count(whose, List::Steps)).then(|| witness.step(whose, step)).transpose()
 }
 
-fn record_text(record: Option<StepRecord>) -> String {
-    let Some(StepRecord { loss, state, .. }) = record else { return "divergence".into() };
-    let state = state.map_or("none".into(), |root| root.to_string());
-    format!("loss {} micro-nats, state {state}", loss.0)
+/// A party's result of a benchmark row, from 0; none when it has fewer.
+fn result<P: Party>(
+    witness: &mut Witness<P>,
+    whose: Whose,
+    row: u32,
+) -> Result<Option<RowResult>, WitnessError<P::Error>> {
+    (row < witness.count(whose, List::Rows)).then(|| witness.row(whose, row)).transpose()
 }
 
+/// The first of our tensors that a party has otherwise.
 fn first_other(shown: &[NodeHash], tensors: &[SavedTensor]) -> Option<String> {
     let other = tensors.iter().zip(shown).find(|(tensor, hash)| tensor.hash() != **hash);
     other.map(|(tensor, _)| tensor.name.clone())
-}
-
-/// A run's last checkpoint after at most so many steps.
-type Kept<'s> = dyn Fn(&RunId, u32) -> Option<Checkpoint> + 's;
-
-/// Who answers for a proof at hand, with the checkpoints that were kept of its runs.
-pub struct Prover<'s> {
-    file: ProofFile,
-    states: Box<Kept<'s>>,
-}
-
-impl<'s> Prover<'s> {
-    /// `states` gives a run's last checkpoint after at most so many steps.
-    #[must_use]
-    pub fn new(file: ProofFile, states: impl Fn(&RunId, u32) -> Option<Checkpoint> + 's) -> Self {
-        Self { file, states: Box::new(states) }
-    }
-
-    fn answer(&self, question: &Question) -> Option<Answer> {
-        let training = self.file.proof.training.as_ref();
-        let run = |whose: Whose| -> Option<&Run> {
-            training?.runs().find(|(of, _)| *of == whose).map(|(_, run)| run)
-        };
-        Some(match question {
-            Question::Outline => Answer::Outline(Box::new(SignedOutline {
-                outline: self.file.proof.outline(),
-                signature: self.file.signature,
-            })),
-            Question::Children { whose, list, leaves } => {
-                if leaves.len() < 2 {
-                    return None;
-                }
-                let tree = match list {
-                    List::Steps => step_tree(&run(*whose)?.steps),
-                    List::Rows => row_tree(&run(*whose)?.measured()?.rows),
-                };
-                let middle = split(leaves);
-                let node = |part| tree.node(&part);
-                Answer::Children([node(leaves.start..middle)?, node(middle..leaves.end)?])
-            }
-            Question::Step { whose, step } => {
-                Answer::Step(*run(*whose)?.steps.get(*step as usize)?)
-            }
-            Question::Row { whose, row } => {
-                Answer::Row(run(*whose)?.measured()?.rows.get(*row as usize)?.clone())
-            }
-            Question::State { whose, taken } => {
-                let run = run(*whose)?;
-                let spec = self.file.proof.inputs.spec;
-                let id = setup::run_id(spec, run.plan, training?.initial_state);
-                let kept = (self.states)(&id, *taken).filter(|kept| kept.taken() == *taken)?;
-                Answer::State(kept.tensors.iter().map(SavedTensor::hash).collect())
-            }
-        })
-    }
-}
-
-impl Party for Prover<'_> {
-    type Error = Infallible;
-
-    fn ask(&mut self, question: &Question) -> Result<Answer, Infallible> {
-        Ok(self.answer(question).unwrap_or(Answer::Missing))
-    }
 }

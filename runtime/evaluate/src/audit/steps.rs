@@ -23,6 +23,7 @@ use dataforge_engine::{StepCase, StepResult};
 use dataforge_graph::onnx::{self, LoweringOptions};
 use dataforge_graph::optim::AdamW;
 use dataforge_graph::step::training;
+use std::cell::Cell;
 use std::ops::Range;
 use std::slice::from_ref;
 
@@ -35,21 +36,13 @@ pub struct Part {
     pub steps: Range<u32>,
 }
 
-/// What an audit of parts recomputed; all of it agreed with the proof.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Recomputed {
-    /// Steps that were asked for.
-    pub asked: u32,
-    /// Steps that were taken again: more, where the world lacked a state.
-    pub taken: u32,
-}
-
 /// A proof about to be audited in parts: inputs, check report and plans agree with it.
 pub struct Auditor<'w, 'p> {
     pub(super) setup: Setup<'w>,
     pub(super) proof: &'p ScoreProof,
     pub(super) training: &'p Training,
     rows: Vec<TokenRow>,
+    taken: Cell<u32>,
 }
 
 /// Where a step audit's answer comes in two layers: could it be done, and does the proof hold.
@@ -88,8 +81,15 @@ impl<'w, 'p> Auditor<'w, 'p> {
         }
         Ok(match compare.0 {
             Some(refusal) => Err(refusal),
-            None => Ok(Self { setup, proof, training, rows }),
+            None => Ok(Self { setup, proof, training, rows, taken: Cell::new(0) }),
         })
+    }
+
+    /// Steps taken again so far, whatever came of it: more than were asked for, where the world
+    /// lacked a state.
+    #[must_use]
+    pub fn steps_taken(&self) -> u32 {
+        self.taken.get()
     }
 
     /// Every part of every run.
@@ -119,8 +119,7 @@ impl<'w, 'p> Auditor<'w, 'p> {
     ///
     /// # Errors
     /// [`EvaluateError`] when a step cannot be taken; what differs is the inner [`Refusal`].
-    pub fn audit(&self, parts: &[Part]) -> Audited<Recomputed> {
-        let mut all = Recomputed::default();
+    pub fn audit(&self, parts: &[Part]) -> Audited<()> {
         for (whose, run) in self.training.runs() {
             let mut ranges: Vec<Range<u32>> = parts
                 .iter()
@@ -128,24 +127,22 @@ impl<'w, 'p> Auditor<'w, 'p> {
                 .map(|part| part.steps.clone())
                 .collect();
             ranges.sort_by_key(|range| range.start);
-            match self.walk(whose, run, &ranges, |_| Ok(()))? {
-                Ok((taken, ())) => all.taken += taken,
-                Err(refusal) => return Ok(Err(refusal)),
+            if let Err(refusal) = self.walk(whose, run, &ranges, |_| Ok(()))? {
+                return Ok(Err(refusal));
             }
-            all.asked += ranges.iter().map(|range| range.len() as u32).sum::<u32>();
         }
-        Ok(Ok(all))
+        Ok(Ok(()))
     }
 
     /// Takes the steps of `ranges`, in order, with what the world lacks before each; then asks
-    /// `end` about where that led. Gives how many steps were taken, and the answer.
+    /// `end` about where that led.
     pub(super) fn walk<T>(
         &self,
         whose: Whose,
         run: &Run,
         ranges: &[Range<u32>],
         end: impl FnOnce(&mut Course<'_>) -> Result<T, EvaluateError>,
-    ) -> Audited<(u32, T)> {
+    ) -> Audited<T> {
         let legs = self.legs(run, ranges);
         let seed = &self.proof.inputs.seed;
         let mut needed = legs.clone();
@@ -158,7 +155,6 @@ impl<'w, 'p> Auditor<'w, 'p> {
         let mut course = self.setup.course(&plan, features.as_ref(), initial)?;
         let mut compare = Compare(None);
         compare.both("initial state", self.training.initial_state, course.root());
-        let mut taken = 0;
         for leg in legs {
             if course.steps().len() as u32 != leg.start {
                 let found = self.checkpoint(run, leg.start).filter(|c| c.taken() == leg.start);
@@ -172,12 +168,12 @@ impl<'w, 'p> Auditor<'w, 'p> {
                     break;
                 }
                 compare_step(&mut compare, whose, run, step, &mut course)?;
-                taken += 1;
+                self.taken.set(self.taken.get() + 1);
             }
         }
         match compare.0 {
             Some(refusal) => Ok(Err(refusal)),
-            None => Ok(Ok((taken, end(&mut course)?))),
+            None => Ok(Ok(end(&mut course)?)),
         }
     }
 
@@ -206,7 +202,7 @@ impl<'w, 'p> Auditor<'w, 'p> {
         let here = step.0..step.0;
         let case = self.walk(whose, run, from_ref(&here), |course| course.case(weights))?;
         let files = |case: StepCase| onnx::backend_test(&model, &case.inputs, &case.outputs);
-        Ok(case.map(|(_, case)| case.and_then(files)))
+        Ok(case.map(|case| case.and_then(files)))
     }
 
     /// Which steps to take: each range with what lies between it and the nearest state before it.

@@ -60,11 +60,11 @@ pub(super) fn judge(context: &Context, arguments: &Bisect) -> anyhow::Result<Ans
     let bytes = read_dataset(&arguments.dataset)?;
     let specs = context.specs()?;
     let pinned = find_spec(&specs, a.outline().inputs.spec)?;
-    context.provision_engine_for(pinned.spec())?;
+    let benchmark = context.provision_for_known(pinned.spec(), arguments.benchmark.as_deref())?;
     let stage = Stage::new("bisection");
     let own = store(context, arguments.states.as_deref());
     let world = context.world(&specs, &pinned, &stage).with_states(own);
-    let judgement = audit::judge(&world, pinned, &bytes, &mut a, &mut b);
+    let judgement = audit::judge(&world, pinned, &bytes, benchmark.as_ref(), &mut a, &mut b);
     let judgement = judgement.map_err(|error| match error {
         DisputeError::Evaluate(error) => error.into(),
         other => anyhow::Error::from(other),

@@ -49,6 +49,8 @@ const COMMANDS: &[(&str, RunBy)] = &[
         RunBy::Here,
     ),
     ("dataforge audit replay half.proof --dataset data/half.jsonl", RunBy::Here),
+    ("dataforge proof disclose half.proof --step 100 --out step-100.shown", RunBy::Here),
+    ("dataforge proof verify step-100.shown", RunBy::Here),
     ("dataforge check data/half.jsonl --spec date@1", RunBy::Here),
     ("dataforge artifacts verify", RunBy::Here),
 ];

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use dataforge_core::codec;
 use dataforge_core::hash::{EpochSeed, file_digest};
-use dataforge_core::proof::{ProofFile, ScoreProof};
+use dataforge_core::proof::{Disclosure, ProofFile, ScoreProof};
 use dataforge_core::random::SeedStream;
 use dataforge_tests::{Answer, Short, proof_in, root};
 
@@ -128,8 +128,13 @@ fn a_key_that_others_may_read_signs_nothing() {
     assert!(fs::metadata(short.scratch().path("none")).is_err());
 }
 
-/// What the program's own code makes of a file: the digest, if it holds.
+/// What the program's own code makes of a file: the digest, if it holds, and which part is shown.
 fn ours(file: &[u8]) -> Option<String> {
+    if Disclosure::is_one(file) {
+        let part = Disclosure::from_bytes(file).ok()?;
+        part.verify().ok()?;
+        return Some(format!("{} {}", part.signed.outline.digest(), part.shown));
+    }
     let file = ProofFile::from_bytes(file).ok()?;
     file.proof.check().ok()?;
     file.signer().ok()?;
@@ -153,11 +158,10 @@ fn in_python(files: &[Vec<u8>]) -> Vec<Option<String>> {
     text.lines().map(answer).collect()
 }
 
-/// The header of a proof over a body that was changed.
-fn sealed(body: &[u8]) -> Vec<u8> {
-    let header = &Short::golden("short.proof")[..10];
+/// The header of a golden file over a body that was changed.
+fn sealed(golden: &[u8], body: &[u8]) -> Vec<u8> {
     let length = (body.len() as u64).to_le_bytes();
-    [header, &length, &file_digest(body).0, body].concat()
+    [&golden[..10], &length, &file_digest(body).0, body].concat()
 }
 
 /// One to three bytes changed, removed or put in, where the stream says.
@@ -181,8 +185,8 @@ fn two_verifiers_agree_on_ten_thousand_mutated_proofs() {
     let whole = Short::golden("short.proof");
     let body = &whole[50..];
     let mut random = SeedStream::new(&EpochSeed([7; 32]), "mutated proofs");
-    let mut files = vec![whole.clone(), sealed(body)];
-    files.extend((0..9_000).map(|_| sealed(&mutated(body, &mut random))));
+    let mut files = vec![whole.clone(), sealed(&whole, body)];
+    files.extend((0..9_000).map(|_| sealed(&whole, &mutated(body, &mut random))));
     files.extend((0..1_000).map(|_| mutated(&whole, &mut random)));
     let ours: Vec<_> = files.iter().map(|file| ours(file)).collect();
     assert_eq!(
@@ -197,6 +201,60 @@ fn two_verifiers_agree_on_ten_thousand_mutated_proofs() {
     assert!((1_000..9_000).contains(&accepted), "{accepted}");
 }
 
+const PARTS: [&str; 4] = ["step.shown", "result.shown", "dataset-row.shown", "benchmark-row.shown"];
+
+#[test]
+fn two_verifiers_agree_on_mutated_parts() {
+    let mut random = SeedStream::new(&EpochSeed([8; 32]), "mutated parts");
+    let mut files = vec![];
+    for part in PARTS {
+        let whole = Short::golden(part);
+        files.push(whole.clone());
+        files.extend((0..500).map(|_| sealed(&whole, &mutated(&whole[50..], &mut random))));
+    }
+    let ours: Vec<_> = files.iter().map(|file| ours(file)).collect();
+    for ((file, ours), theirs) in files.iter().zip(&ours).zip(in_python(&files)) {
+        assert_eq!(*ours, theirs, "{}", hex::encode(file));
+    }
+    assert!(ours.iter().step_by(501).all(Option::is_some));
+}
+
+#[test]
+fn a_part_is_disclosed_and_verified() {
+    let short = Short::new();
+    let out = short.scratch().path("part");
+    let disclose = |arguments: &[&str]| {
+        let mut command = short.program();
+        command.args(["proof", "disclose"]).arg(Short::golden_path("short.proof"));
+        Answer::of(command.args(arguments).arg("--out").arg(&out))
+    };
+    let [dataset, benchmark] = ["dataset.jsonl", "benchmark.jsonl"].map(Short::golden_path);
+    let [dataset, benchmark] = [&dataset, &benchmark].map(|path| path.to_str().unwrap());
+    let kinds: [(&[&str], &str); 4] = [
+        (&["--step", "3"], "step 3: {"),
+        (&["--result", "12"], "result of benchmark row 12: {"),
+        (&["--dataset-row", "7", "--dataset", dataset], "dataset row 7: "),
+        (&["--benchmark-row", "5", "--benchmark", benchmark], "benchmark row 5: {"),
+    ];
+    let digest = String::from_utf8(Short::golden("short.digest")).unwrap();
+    for ((arguments, shows), golden) in kinds.into_iter().zip(PARTS) {
+        disclose(arguments).expect(0, &["bytes in"]);
+        verify(&short, &out, &[]).expect(0, &[digest.trim(), "signed by nobody", shows]);
+        verify(&short, &out, &["--signer", SIGNER]).expect(1, &["is not signed"]);
+        assert_eq!(fs::read(&out).unwrap(), Short::golden(golden), "{golden}");
+        fs::remove_file(&out).unwrap();
+    }
+    disclose(&["--step", "99"]).expect(2, &["short.proof", "there is no such part"]);
+    disclose(&["--step", "1", "--control"]).expect(2, &["there is no such part"]);
+    let other = ["--dataset-row", "7", "--dataset", benchmark];
+    disclose(&other).expect(1, &["dataset row 7 is not what the proof commits to"]);
+    assert!(!out.exists());
+    let mut part = Short::golden(PARTS[0]);
+    part[60] ^= 1;
+    let part = short.scratch().file("damaged.shown", part);
+    verify(&short, &part, &[]).expect(1, &["damaged.shown", "damaged: "]);
+}
+
 /// Numbers at the edges of their types, which mutations seldom meet.
 #[test]
 fn two_verifiers_agree_on_the_largest_numbers() {
@@ -204,7 +262,7 @@ fn two_verifiers_agree_on_the_largest_numbers() {
     let changed = |change: &dyn Fn(&mut ScoreProof)| {
         let mut proof = proof.clone();
         change(&mut proof);
-        sealed(&codec::encode(&ProofFile::from(proof)))
+        sealed(&Short::golden("short.proof"), &codec::encode(&ProofFile::from(proof)))
     };
     let mut files = vec![];
     for number in [i64::MIN, i64::MIN + 1, -1, 0, 1, i64::MAX] {

@@ -1,11 +1,12 @@
-"""Decodes and checks score proofs, from runtime/core/PROOF.md alone.
+"""Decodes and checks score proofs and parts of them, from runtime/core/PROOF.md alone.
 
 A second opinion: it shares no code with the Rust program. Standard library only, except that a
 signature is checked with the package py-sr25519-bindings.
 
-    python dataforge_proof.py FILE ...     prints digest and signer of each; exit code 1 if one fails
+    python dataforge_proof.py FILE ...     prints digest and signer of each, and what a part shows;
+                                           exit code 1 if one fails
     python dataforge_proof.py --batch      reads files as hexadecimal lines, and answers each with
-                                           its digest or "refused: REASON"
+                                           its digest and part, or "refused: REASON"
 """
 
 import hashlib
@@ -13,6 +14,7 @@ import struct
 import sys
 
 FILE_BYTES_MAX = 128 * 1024 * 1024
+PART_BYTES_MAX = 1024 * 1024
 CANDIDATES_MAX = 64
 
 
@@ -97,57 +99,106 @@ class Reader:
     def step(self):
         return {"step": self.u32(), "loss": self.i64(), "state": self.option(self.digest)}
 
-    def measurement(self):
-        return {
-            "final_state": self.digest(),
-            "rows": self.list(lambda: self.list(self.i64)),
-            "metrics": self.metrics(),
-        }
+    def row(self):
+        return self.list(self.i64)
 
-    def end(self):
+    # From here on, `steps` and `rows` read those of a proof, or what an outline has for them.
+
+    def measurement(self, rows):
+        return {"final_state": self.digest(), "rows": rows(), "metrics": self.metrics()}
+
+    def end(self, rows):
         variant = self.varint(32)
         if variant > 1:
             raise Refused("a run ended in no known way")
-        return self.measurement() if variant else None
+        return self.measurement(rows) if variant else None
 
-    def run(self):
+    def run(self, steps, rows):
         return {
             "rows": self.list_root(),
             "batches": self.list_root(),
-            "steps": self.list(self.step),
-            "end": self.end(),
+            "steps": steps(),
+            "end": self.end(rows),
         }
 
-    def training(self):
+    def training(self, steps, rows):
         return {
             "initial_state": self.digest(),
             "baseline": self.metrics(),
-            "model": self.run(),
-            "control": self.option(self.run),
+            "model": self.run(steps, rows),
+            "control": self.option(lambda: self.run(steps, rows)),
             "lift": self.i64(),
         }
 
-    def proof(self):
+    def proof_of(self, steps, rows):
         inputs = [self.digest() for _ in range(4)]
         return {
             "inputs": inputs,
             "report": self.digest(),
-            "training": self.option(self.training),
+            "training": self.option(lambda: self.training(steps, rows)),
         }
+
+    def proof(self):
+        return self.proof_of(lambda: self.list(self.step), lambda: self.list(self.row))
+
+    def outline(self):
+        return self.proof_of(self.list_root, self.list_root)
+
+    def inclusion(self):
+        return {"leaf": self.u32(), "leaves": self.u32(), "path": self.list(self.digest)}
+
+    def whose(self):
+        whose = self.varint(32)
+        if whose > 1:
+            raise Refused("a run is nobody's")
+        return ("model", "control")[whose]
+
+    def shown(self):
+        """The name of what is shown, its leaf, and what leads to a root."""
+        variant = self.varint(32)
+        if variant > 3:
+            raise Refused("it shows nothing known")
+        whose = self.whose() if variant < 2 else None
+        start = self.at
+        number = None
+        if variant == 0:
+            number = self.step()["step"]
+        elif variant == 1:
+            self.row()
+        elif variant == 2:
+            leaf = bytes(self.list(lambda: self.bytes(1)[0]))
+        else:
+            self.text()
+            self.list(self.text)
+            self.u32()
+        if variant != 2:
+            leaf = self.data[start : self.at]
+        salt = self.digest() if variant > 1 else b""
+        inclusion = self.inclusion()
+        if number not in (None, inclusion["leaf"]):
+            raise Refused("a step has another number than its place")
+        return variant, whose, salt + leaf, inclusion
+
+    def text(self):
+        data = bytes(self.list(lambda: self.bytes(1)[0]))
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            raise Refused("a text is not UTF-8") from None
 
     def signature(self):
         return {"validator": self.digest(), "halves": self.digest() + self.digest()}
 
 
-def read_file(data):
-    if len(data) > FILE_BYTES_MAX:
+def read_body(data, magic, version, limit, read):
+    if len(data) > limit:
         raise Refused("too large")
-    if data[:8] != b"DFPROOF\n":
+    if data[:8] != magic:
         raise Refused("not a score proof")
     if len(data) < 50:
         raise Refused("cut short")
-    version, length = struct.unpack_from("<HQ", data, 8)
-    if version != 2:
+    found, length = struct.unpack_from("<HQ", data, 8)
+    if found != version:
         raise Refused("unknown format")
     body = data[50:]
     if len(body) != length:
@@ -155,10 +206,10 @@ def read_file(data):
     if sha256(body) != data[18:50]:
         raise Refused("damaged")
     reader = Reader(body)
-    proof, signature = reader.proof(), reader.option(reader.signature)
+    parts = read(reader)
     if reader.at != len(body):
         raise Refused("bytes after the end")
-    return proof, signature
+    return parts
 
 
 # Encoding, of what is hashed.
@@ -219,32 +270,45 @@ def tree(leaves):
     return {"count": len(hashes), "root": subtree(hashes) if hashes else sha256()}
 
 
-def run_outline(run):
-    if run["end"] is None:
-        end = b"\0"
-    else:
-        rows = tree(map(row, run["end"]["rows"]))
-        end = b"\1" + run["end"]["final_state"] + list_root(rows) + metrics(run["end"]["metrics"])
-    steps = tree(map(step, run["steps"]))
-    return list_root(run["rows"]) + list_root(run["batches"]) + list_root(steps) + end
+def outline_of(proof):
+    """The same with the roots of its lists in their place."""
+
+    def run(of):
+        end = of["end"] and {**of["end"], "rows": tree(map(row, of["end"]["rows"]))}
+        return {**of, "steps": tree(map(step, of["steps"])), "end": end}
+
+    training = proof["training"]
+    if training is not None:
+        control = training["control"] and run(training["control"])
+        training = {**training, "model": run(training["model"]), "control": control}
+    return {**proof, "training": training}
 
 
-def training_outline(training):
+def end(value):
+    return value["final_state"] + list_root(value["rows"]) + metrics(value["metrics"])
+
+
+def run(value):
+    lists = list_root(value["rows"]) + list_root(value["batches"]) + list_root(value["steps"])
+    return lists + option(value["end"], end)
+
+
+def training(value):
     return b"".join(
         [
-            training["initial_state"],
-            metrics(training["baseline"]),
-            run_outline(training["model"]),
-            option(training["control"], run_outline),
-            i64(training["lift"]),
+            value["initial_state"],
+            metrics(value["baseline"]),
+            run(value["model"]),
+            option(value["control"], run),
+            i64(value["lift"]),
         ]
     )
 
 
-def digest(proof):
-    outline = b"".join(proof["inputs"]) + proof["report"]
-    outline += option(proof["training"], training_outline)
-    return tagged(b"dataforge/score-proof/v2", outline)
+def digest(outline):
+    data = b"".join(outline["inputs"]) + outline["report"]
+    data += option(outline["training"], training)
+    return tagged(b"dataforge/score-proof/v2", data)
 
 
 # What holds within a proof; the numbers are those of PROOF.md.
@@ -283,32 +347,88 @@ def check(proof):
         raise Refused("6: a run diverged, and there is a lift")
 
 
-def check_signature(proof, signature):
+def check_signature(outline, signature):
+    if signature is None:
+        return "nobody"
     import sr25519
 
-    message = b"dataforge/signed-proof/v2" + digest(proof)
+    message = b"dataforge/signed-proof/v2" + digest(outline)
     try:
         good = sr25519.verify(signature["halves"], message, signature["validator"])
     except Exception as error:  # the package has no error of its own
         raise Refused(f"1: {error}") from None
     if not good:
         raise Refused("1: the signature is not the validator's on this proof")
+    return signature["validator"].hex()
+
+
+# What is shown by itself.
+
+
+def root_above(leaf, inclusion):
+    """RFC 9162, section 2.1.3.2; none when the path is not as long as it should be."""
+    at, last, found = inclusion["leaf"], inclusion["leaves"] - 1, sha256(b"\0", leaf)
+    if at > last:
+        return None
+    for other in inclusion["path"]:
+        if last == 0:
+            return None
+        if at % 2 or at == last:
+            found = sha256(b"\1", other, found)
+            while at and at % 2 == 0:
+                at, last = at >> 1, last >> 1
+        else:
+            found = sha256(b"\1", found, other)
+        at, last = at >> 1, last >> 1
+    return found if last == 0 else None
+
+
+def check_shown(outline, shown):
+    variant, whose, leaf, inclusion = shown
+    found = {"count": inclusion["leaves"], "root": root_above(leaf, inclusion)}
+    place = inclusion["leaf"]
+    if found["root"] is None:
+        raise Refused("a path is not as long as its place makes it")
+    _, dataset, benchmark, _ = outline["inputs"]
+    if variant == 2:
+        what, good = f"dataset row {place + 1}", dataset == tagged(
+            b"dataforge/dataset/v2", list_root(found)
+        )
+    elif variant == 3:
+        what, good = f"benchmark row {place + 1}", benchmark == found["root"]
+    else:
+        of = (outline["training"] or {}).get(whose) or {}
+        prefix = "" if whose == "model" else "control, "
+        if variant == 0:
+            what, good = f"{prefix}step {place}", of.get("steps") == found
+        else:
+            what = f"{prefix}result of benchmark row {place + 1}"
+            good = (of.get("end") or {}).get("rows") == found
+    if not good:
+        raise Refused(f"{what} is not what the proof commits to")
+    return what
 
 
 def verify(data):
-    """The proof's digest and who signed it, if all holds that can be checked without a spec."""
-    proof, signature = read_file(data)
+    """The proof's digest, who signed it, and which part is shown, if all holds that can be checked
+    without a spec."""
+    if data[:8] == b"DFSHOWN\n":
+        read = lambda r: (r.outline(), r.option(r.signature), r.shown())
+        outline, signature, shown = read_body(data, data[:8], 1, PART_BYTES_MAX, read)
+        return digest(outline).hex(), check_signature(outline, signature), check_shown(outline, shown)
+    read = lambda r: (r.proof(), r.option(r.signature))
+    proof, signature = read_body(data, b"DFPROOF\n", 2, FILE_BYTES_MAX, read)
     check(proof)
-    if signature is not None:
-        check_signature(proof, signature)
-    return digest(proof).hex(), None if signature is None else signature["validator"].hex()
+    outline = outline_of(proof)
+    return digest(outline).hex(), check_signature(outline, signature), None
 
 
 def main(arguments):
     if arguments == ["--batch"]:
         for line in sys.stdin:
             try:
-                print(verify(bytes.fromhex(line))[0])
+                found, _, shown = verify(bytes.fromhex(line))
+                print(f"{found} {shown}" if shown else found)
             except Refused as reason:
                 print(f"refused: {reason}")
         return 0
@@ -320,8 +440,9 @@ def main(arguments):
         with open(path, "rb") as file:
             data = file.read(FILE_BYTES_MAX + 1)
         try:
-            found, signer = verify(data)
-            print(f"{path}: {found}, signed by {signer or 'nobody'}")
+            found, signer, shown = verify(data)
+            part = f", shows {shown}" if shown else ""
+            print(f"{path}: {found}, signed by {signer}{part}")
         except Refused as reason:
             print(f"{path}: refused: {reason}")
             code = 1

@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use dataforge_core::hash::{EpochSeed, ValidatorKey};
 use dataforge_evaluate::{Lowering, Provider, UnknownLowering};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 const EXIT_CODES: &str = "\
@@ -247,8 +247,9 @@ pub(crate) enum ProofAction {
     },
     /// Check all that needs no engine: signature, structure, what the spec asks for, and with the
     /// revealed benchmark that the metrics follow from the rows. Whether the numbers were computed
-    /// is for `audit` to say.
+    /// is for `audit` to say. Of a part that `proof disclose` wrote: that the proof commits to it.
     Verify {
+        /// A proof, or a part of one.
         proof: PathBuf,
         /// Who must have signed: 64 hexadecimal digits. Without it, any signature that is there
         /// must be good.
@@ -258,6 +259,9 @@ pub(crate) enum ProofAction {
         #[arg(long, value_name = "FILE")]
         benchmark: Option<PathBuf>,
     },
+    /// Show one part of a proof: a small file that anyone can verify, and that tells nothing else
+    /// of the dataset or the benchmark.
+    Disclose(Disclose),
     /// Sign a proof with a validator's hotkey. Replaces an earlier signature.
     Sign {
         proof: PathBuf,
@@ -268,6 +272,50 @@ pub(crate) enum ProofAction {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Disclose {
+    pub(crate) proof: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) part: DisclosedPart,
+
+    /// Of the control's run, for --step and --result.
+    #[arg(long)]
+    pub(crate) control: bool,
+
+    /// The submission, for --dataset-row.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) dataset: Option<PathBuf>,
+
+    /// The benchmark rows, for --benchmark-row. Not needed for specs that draw on a public set.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) benchmark: Option<PathBuf>,
+
+    /// Where it is written.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct DisclosedPart {
+    /// A training step, from 0: its loss, and the state after it if that was committed to.
+    #[arg(long, value_name = "K")]
+    pub(crate) step: Option<u32>,
+
+    /// What the trained model made of a benchmark row, from 1; not the row itself.
+    #[arg(long, value_name = "N")]
+    pub(crate) result: Option<NonZeroU32>,
+
+    /// A row of the submission, from 1.
+    #[arg(long, value_name = "N", requires = "dataset")]
+    pub(crate) dataset_row: Option<NonZeroU32>,
+
+    /// A row of the benchmark, from 1: question, candidates and answer.
+    #[arg(long, value_name = "N")]
+    pub(crate) benchmark_row: Option<NonZeroU32>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -95,6 +95,15 @@ impl Context {
         benchmark: Option<&Path>,
     ) -> Result<Benchmark, NodeError> {
         self.provision_engine_for(spec)?;
+        self.provision_benchmark(spec, benchmark)
+    }
+
+    /// Opens the benchmark, and fetches it where it is public.
+    pub(crate) fn provision_benchmark(
+        &self,
+        spec: &Spec,
+        benchmark: Option<&Path>,
+    ) -> Result<Benchmark, NodeError> {
         if benchmark.is_none() {
             self.provision(&[PublicSet::of(spec)?.artifact])?;
         }

@@ -4,7 +4,7 @@ use anyhow::Error;
 use dataforge_core::benchmark::BenchmarkError;
 use dataforge_core::bisect::WitnessError;
 use dataforge_core::proof::check::Fault;
-use dataforge_core::proof::{ProofFileError, SignatureError};
+use dataforge_core::proof::{DisclosureError, ProofFileError, SignatureError};
 use dataforge_evaluate::audit::{DisputeError, Refusal};
 use dataforge_evaluate::{EngineError, EvaluateError};
 use dataforge_node::NodeError;
@@ -65,11 +65,19 @@ fn code(error: &Error) -> u8 {
     error.chain().filter_map(code_of).last().unwrap_or(BAD_INPUT)
 }
 
+/// Whether a proof, or a part of one, does not hold.
+pub(crate) fn is_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.is::<Refusal>()
+        || error.is::<Fault>()
+        || error.is::<SignatureError>()
+        || error.is::<DisclosureError>()
+}
+
 fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if let Some(error) = error.downcast_ref::<EvaluateError>() {
         return evaluate_code(error);
     }
-    if error.is::<Refusal>() || error.is::<Fault>() || error.is::<SignatureError>() {
+    if is_refusal(error) {
         return Some(NO);
     }
     if let Some(error) = error.downcast_ref::<DisputeError<PeerError>>() {

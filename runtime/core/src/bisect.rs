@@ -8,7 +8,9 @@
 use crate::codec;
 use crate::hash::{ProofDigest, StateRoot, ValidatorKey};
 use crate::merkle::{NodeHash, leaf_hash, node_hash, split};
-use crate::proof::{Outline, RowResult, Signature, SignatureError, StepRecord, Whose, row_tree};
+use crate::proof::{
+    Outline, RowResult, SignatureError, SignedOutline, StepRecord, Whose, row_tree,
+};
 use crate::state::state_root;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -77,15 +79,6 @@ pub enum Answer {
     Missing,
 }
 
-/// All that a proof's signature covers, with it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SignedOutline {
-    /// What is signed.
-    pub outline: Outline,
-    /// By whom; nobody has to answer for an outline without one.
-    pub signature: Option<Signature>,
-}
-
 /// Someone who answers questions about a proof.
 pub trait Party {
     /// Why there is no answer.
@@ -135,10 +128,8 @@ impl<P: Party> Witness<P> {
         let Answer::Outline(signed) = answer else {
             return Err(WitnessError::Silent("its proof".into()));
         };
-        let SignedOutline { outline, signature } = *signed;
-        let signer = signature.map(|signature| signature.verify(&outline.digest()));
-        let signer = signer.transpose().map_err(WitnessError::Signature)?;
-        Ok(Self { party, outline, signer, nodes: BTreeMap::new(), questions: 1 })
+        let signer = signed.signer().map_err(WitnessError::Signature)?;
+        Ok(Self { party, outline: signed.outline, signer, nodes: BTreeMap::new(), questions: 1 })
     }
 
     /// What it committed to.

@@ -89,8 +89,15 @@ impl Opening {
     /// Whether `content` is the leaf at this place under this root.
     #[must_use]
     pub fn shows(&self, content: &[u8], list: &ListRoot) -> bool {
-        let root = self.inclusion.root(&hidden(self.salt, content));
-        self.inclusion.leaves == list.count && root == Some(list.root.0)
+        self.list(content).as_ref() == Some(list)
+    }
+
+    /// The list in which `content` is the leaf at this place, or `None` when the path is not as
+    /// long as the place makes it.
+    #[must_use]
+    pub fn list(&self, content: &[u8]) -> Option<ListRoot> {
+        let root = self.inclusion.root(&hidden(self.salt, content))?;
+        Some(ListRoot { count: self.inclusion.leaves, root: MerkleRoot(root) })
     }
 }
 

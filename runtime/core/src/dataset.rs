@@ -4,7 +4,7 @@
 //! Nothing here parses JSON: a line's bytes go to the schema kernel as they are, and rows come back
 //! from it.
 
-use crate::blind::BlindTree;
+use crate::blind::{BlindTree, ListRoot};
 use crate::codec;
 use crate::hash::{DatasetDigest, Hasher, ReportDigest, RowFingerprint, tagged};
 use crate::limits::{LINE_BYTES_MAX, ROWS_MAX};
@@ -101,7 +101,12 @@ impl<'a> RawSubmission<'a> {
     /// [`Self::tree`].
     #[must_use]
     pub fn digest(&self) -> DatasetDigest {
-        tagged("dataforge/dataset/v2", &codec::encode(&self.tree().list_root()))
+        Self::digest_of(self.tree().list_root())
+    }
+
+    /// The digest of the submission whose lines have this root.
+    pub(crate) fn digest_of(lines: ListRoot) -> DatasetDigest {
+        tagged("dataforge/dataset/v2", &codec::encode(&lines))
     }
 
     /// The tree whose leaf i is line i without its end.

@@ -32,6 +32,10 @@ pub const CANDIDATES_MAX: usize = 64;
 /// A score proof on disk. One million steps fit; a larger file is refused before decoding.
 pub const PROOF_BYTES_MAX: Bytes = Bytes(128 * 1024 * 1024);
 
+/// A file that shows one part of a proof: an outline, a path, and at most a row of the dataset or
+/// the benchmark. A larger one is refused before decoding.
+pub const DISCLOSURE_BYTES_MAX: Bytes = Bytes(1024 * 1024);
+
 /// Training steps of one run. A spec whose largest dataset would take more is refused.
 pub const STEPS_MAX: u32 = 1_000_000;
 

@@ -6,16 +6,19 @@
 //! says what the bytes mean and what holds within any proof ([`check`]).
 
 pub mod check;
+mod disclosure;
 mod file;
 mod signature;
 
+pub use disclosure::{Disclosure, DisclosureError, Shown};
 pub use file::{PROOF_VERSION, ProofFile, ProofFileError};
 pub use signature::{SIGNING_CONTEXT, Signature, SignatureError};
 
 use crate::blind::ListRoot;
 use crate::codec;
 use crate::hash::{
-    BenchmarkRoot, DatasetDigest, EpochSeed, ProofDigest, ReportDigest, SpecId, StateRoot, tagged,
+    BenchmarkRoot, DatasetDigest, EpochSeed, ProofDigest, ReportDigest, SpecId, StateRoot,
+    ValidatorKey, tagged,
 };
 use crate::merkle::Tree;
 use crate::units::{MicroNats, Ppm, StepIndex};
@@ -135,6 +138,44 @@ pub struct ScoreProof<S = Vec<StepRecord>, R = Vec<RowResult>> {
 
 /// A proof whose steps and rows are represented by their roots: what is signed.
 pub type Outline = ScoreProof<ListRoot, ListRoot>;
+
+/// All that a proof's signature covers, with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedOutline {
+    /// What is signed.
+    pub outline: Outline,
+    /// By whom; nobody has to answer for an outline without one.
+    pub signature: Option<Signature>,
+}
+
+impl SignedOutline {
+    /// A proof's.
+    #[must_use]
+    pub fn of(file: &ProofFile) -> Self {
+        Self { outline: file.proof.outline(), signature: file.signature }
+    }
+
+    /// Checks the signature, if there is one: who signed.
+    ///
+    /// # Errors
+    /// [`SignatureError::Bad`].
+    pub fn signer(&self) -> Result<Option<ValidatorKey>, SignatureError> {
+        let Some(signature) = &self.signature else { return Ok(None) };
+        signature.verify(&self.outline.digest()).map(Some)
+    }
+
+    /// Checks that this validator signed.
+    ///
+    /// # Errors
+    /// [`SignatureError`].
+    pub fn signed_by(&self, expected: ValidatorKey) -> Result<(), SignatureError> {
+        match self.signer()? {
+            Some(found) if found == expected => Ok(()),
+            Some(found) => Err(SignatureError::Other { expected, found }),
+            None => Err(SignatureError::Missing),
+        }
+    }
+}
 
 /// How an evaluation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -313,7 +354,7 @@ pub fn row_tree(rows: &[RowResult]) -> Tree {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::hash::{MerkleRoot, ValidatorKey};
+    use crate::hash::MerkleRoot;
 
     const VALIDATOR: &str = "189dac29296d31814dc8c56cf3d36a0543372bba7538fa322a4aebfebc39e056";
     const SIGNATURE: [&str; 2] = [

@@ -61,7 +61,7 @@ impl Step<'_> {
 
     /// With another recipe.
     pub(super) fn take_by(&mut self, change: impl FnOnce(&mut Recipe)) -> MicroNats {
-        let mut recipe = self.prover.spec.spec().training.clone();
+        let mut recipe = self.prover.spec.spec().training;
         change(&mut recipe);
         let mut other = self.prover.trainer(self.runtime, &recipe, None, self.steps);
         assert!(other.restore(&self.save()).unwrap());

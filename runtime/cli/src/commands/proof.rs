@@ -1,17 +1,17 @@
 //! `dataforge proof`: what a proof says, whether it contradicts itself, and who signs it.
 
+mod disclose;
+
 use crate::arguments::ProofAction;
 use crate::commands::evaluate::{proof_json, summary};
 use crate::context::Context;
-use crate::exit::Answer;
+use crate::exit::{Answer, is_refusal};
 use crate::output;
 use anyhow::{Context as _, anyhow};
 use dataforge_core::hash::{SpecId, ValidatorKey};
 use dataforge_core::limits::PROOF_BYTES_MAX;
-use dataforge_core::proof::check::Fault;
-use dataforge_core::proof::{ProofFile, ScoreProof, SignatureError, StepRecord, Training, Whose};
+use dataforge_core::proof::{Disclosure, ProofFile, ScoreProof, StepRecord, Training, Whose};
 use dataforge_core::spec::PinnedSpec;
-use dataforge_evaluate::audit::Refusal;
 use dataforge_node::benchmarks;
 use dataforge_node::fs::{read_bounded, write_atomic};
 use dataforge_node::hotkey::Hotkey;
@@ -34,8 +34,14 @@ pub(crate) fn read_file(path: &Path) -> anyhow::Result<ProofFile> {
 pub(crate) fn run(context: &Context, action: &ProofAction) -> anyhow::Result<Answer> {
     match action {
         ProofAction::Show { proof, steps } => show(context, proof, *steps),
+        ProofAction::Disclose(arguments) => disclose::write(context, arguments),
         ProofAction::Verify { proof, signer, benchmark } => {
-            let result = verify(context, proof, *signer, benchmark.as_deref());
+            let bytes = read_bounded(proof, PROOF_BYTES_MAX)?;
+            let result = if Disclosure::is_one(&bytes) {
+                disclose::verify(context, &bytes, *signer)
+            } else {
+                verify(context, &bytes, *signer, benchmark.as_deref())
+            };
             let result = result.with_context(|| proof.display().to_string());
             refusal_as_answer(context, result, json!({}))
         }
@@ -59,7 +65,7 @@ pub(crate) fn refusal_as_answer(
     mut more: serde_json::Value,
 ) -> anyhow::Result<Answer> {
     match result {
-        Err(error) if context.json && is_refusal(&error) => {
+        Err(error) if context.json && error.chain().any(is_refusal) => {
             more["holds"] = json!(false);
             more["reason"] = json!(format!("{error:#}"));
             output::json(&more)?;
@@ -69,17 +75,13 @@ pub(crate) fn refusal_as_answer(
     }
 }
 
-fn is_refusal(error: &anyhow::Error) -> bool {
-    error.chain().any(|e| e.is::<Refusal>() || e.is::<Fault>() || e.is::<SignatureError>())
-}
-
 fn verify(
     context: &Context,
-    path: &Path,
+    bytes: &[u8],
     signer: Option<ValidatorKey>,
     benchmark: Option<&Path>,
 ) -> anyhow::Result<Answer> {
-    let file = read_file(path)?;
+    let file = ProofFile::from_bytes(bytes)?;
     if let Some(expected) = signer {
         file.signed_by(expected)?;
     }

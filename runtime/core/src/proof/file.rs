@@ -1,17 +1,58 @@
-//! The file that holds a score proof.
+//! The file that holds a score proof, and the header that it shares with a disclosure's.
 
 use crate::codec::{self, CodecError};
 use crate::hash::ValidatorKey;
 use crate::limits::PROOF_BYTES_MAX;
-use crate::proof::{ScoreProof, Signature, SignatureError};
+use crate::proof::{ScoreProof, Signature, SignatureError, SignedOutline};
+use crate::units::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 /// The proof format that this version writes and reads.
 pub const PROOF_VERSION: u16 = 2;
 
-const MAGIC: &[u8; 8] = b"DFPROOF\n";
-const HEADER_BYTES: usize = 8 + 2 + 8 + 32;
+const FORMAT: Format =
+    Format { magic: *b"DFPROOF\n", version: PROOF_VERSION, limit: PROOF_BYTES_MAX };
+
+/// A kind of file: a header with a checksum, then a body in canonical encoding.
+pub(super) struct Format {
+    pub(super) magic: [u8; 8],
+    pub(super) version: u16,
+    /// Of the whole file.
+    pub(super) limit: Bytes,
+}
+
+impl Format {
+    /// The file: magic, version (u16 LE), length of the body (u64 LE), SHA-256 of the body, the
+    /// body.
+    pub(super) fn wrap(&self, body: &[u8]) -> Vec<u8> {
+        let length = (body.len() as u64).to_le_bytes();
+        let version = self.version.to_le_bytes();
+        [&self.magic, &version[..], &length, Sha256::digest(body).as_slice(), body].concat()
+    }
+
+    /// The body of a file.
+    pub(super) fn body<'f>(&self, file: &'f [u8]) -> Result<&'f [u8], ProofFileError> {
+        if file.len() as u64 > self.limit.0 {
+            return Err(ProofFileError::TooLarge(self.limit));
+        }
+        let rest = file.strip_prefix(&self.magic).ok_or(ProofFileError::NotAProof)?;
+        let (version, rest) = rest.split_first_chunk().ok_or(ProofFileError::Truncated)?;
+        let (found, known) = (u16::from_le_bytes(*version), self.version);
+        if found != known {
+            return Err(ProofFileError::Version { found, known });
+        }
+        let (length, rest) = rest.split_first_chunk().ok_or(ProofFileError::Truncated)?;
+        let (sum, body) = rest.split_first_chunk::<32>().ok_or(ProofFileError::Truncated)?;
+        if body.len() as u64 != u64::from_le_bytes(*length) {
+            return Err(ProofFileError::Truncated);
+        }
+        if Sha256::digest(body).as_slice() != sum {
+            return Err(ProofFileError::Damaged);
+        }
+        Ok(body)
+    }
+}
 
 /// A proof as it is published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,8 +75,7 @@ impl ProofFile {
     /// # Errors
     /// [`SignatureError::Bad`].
     pub fn signer(&self) -> Result<Option<ValidatorKey>, SignatureError> {
-        let Some(signature) = &self.signature else { return Ok(None) };
-        signature.verify(&self.proof.digest()).map(Some)
+        SignedOutline::of(self).signer()
     }
 
     /// Checks that this validator signed.
@@ -43,25 +83,14 @@ impl ProofFile {
     /// # Errors
     /// [`SignatureError`].
     pub fn signed_by(&self, expected: ValidatorKey) -> Result<(), SignatureError> {
-        match self.signer()? {
-            Some(found) if found == expected => Ok(()),
-            Some(found) => Err(SignatureError::Other { expected, found }),
-            None => Err(SignatureError::Missing),
-        }
+        SignedOutline::of(self).signed_by(expected)
     }
 
     /// The file: `DFPROOF\n`, version (u16 LE), length of the body (u64 LE), SHA-256 of the body,
     /// the body in canonical encoding.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let body = codec::encode(self);
-        let mut file = Vec::with_capacity(HEADER_BYTES.saturating_add(body.len()));
-        file.extend_from_slice(MAGIC);
-        file.extend_from_slice(&PROOF_VERSION.to_le_bytes());
-        file.extend_from_slice(&(body.len() as u64).to_le_bytes());
-        file.extend_from_slice(&Sha256::digest(&body));
-        file.extend_from_slice(&body);
-        file
+        FORMAT.wrap(&codec::encode(self))
     }
 
     /// Reads what [`Self::to_bytes`] wrote. The signature is checked by [`Self::signer`].
@@ -69,24 +98,7 @@ impl ProofFile {
     /// # Errors
     /// [`ProofFileError`] for anything else, without allocating more than the file's own size.
     pub fn from_bytes(file: &[u8]) -> Result<Self, ProofFileError> {
-        if file.len() as u64 > PROOF_BYTES_MAX.0 {
-            return Err(ProofFileError::TooLarge);
-        }
-        let rest = file.strip_prefix(MAGIC).ok_or(ProofFileError::NotAProof)?;
-        let (version, rest) = rest.split_first_chunk().ok_or(ProofFileError::Truncated)?;
-        let version = u16::from_le_bytes(*version);
-        if version != PROOF_VERSION {
-            return Err(ProofFileError::Version(version));
-        }
-        let (length, rest) = rest.split_first_chunk().ok_or(ProofFileError::Truncated)?;
-        let (sum, body) = rest.split_first_chunk::<32>().ok_or(ProofFileError::Truncated)?;
-        if body.len() as u64 != u64::from_le_bytes(*length) {
-            return Err(ProofFileError::Truncated);
-        }
-        if Sha256::digest(body).as_slice() != sum {
-            return Err(ProofFileError::Damaged);
-        }
-        Ok(codec::decode(body)?)
+        Ok(codec::decode(FORMAT.body(file)?)?)
     }
 }
 
@@ -94,15 +106,20 @@ impl ProofFile {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProofFileError {
-    /// Larger than any proof.
-    #[error("larger than {} bytes", PROOF_BYTES_MAX.0)]
-    TooLarge,
+    /// Larger than any such file.
+    #[error("larger than {} bytes", .0.0)]
+    TooLarge(Bytes),
     /// Does not begin like one.
     #[error("not a score proof")]
     NotAProof,
     /// Of a version this program does not know.
-    #[error("proof format {0} is unknown here; this program reads format {PROOF_VERSION}")]
-    Version(u16),
+    #[error("proof format {found} is unknown here; this program reads format {known}")]
+    Version {
+        /// In the file.
+        found: u16,
+        /// Here.
+        known: u16,
+    },
     /// The body is shorter or longer than its header says.
     #[error("cut short or extended: the body is not as long as its header says")]
     Truncated,

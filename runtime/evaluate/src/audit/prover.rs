@@ -1,10 +1,10 @@
 //! The other side of a dispute: answers about a proof at hand.
 
 use crate::setup;
-use dataforge_core::bisect::{Answer, List, Party, Question, SignedOutline};
+use dataforge_core::bisect::{Answer, List, Party, Question};
 use dataforge_core::hash::RunId;
 use dataforge_core::merkle::split;
-use dataforge_core::proof::{ProofFile, Run, Whose, row_tree, step_tree};
+use dataforge_core::proof::{ProofFile, Run, SignedOutline, Whose, row_tree, step_tree};
 use dataforge_core::state::{Checkpoint, SavedTensor};
 use std::convert::Infallible;
 
@@ -30,10 +30,7 @@ impl<'s> Prover<'s> {
             training?.runs().find(|(of, _)| *of == whose).map(|(_, run)| run)
         };
         Some(match question {
-            Question::Outline => Answer::Outline(Box::new(SignedOutline {
-                outline: self.file.proof.outline(),
-                signature: self.file.signature,
-            })),
+            Question::Outline => Answer::Outline(Box::new(SignedOutline::of(&self.file))),
             Question::Children { whose, list, leaves } => {
                 if leaves.len() < 2 {
                     return None;

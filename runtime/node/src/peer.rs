@@ -1,8 +1,8 @@
 //! Bisection over the network: questions and answers about a proof between two processes.
 //!
 //! A connection begins with the greeting from each side. Then the one who connected sends questions
-//! and the other an answer to each, in canonical encoding after its length (u32 LE). Whoever stalls,
-//! sends more than a message may hold, or anything but a message, is cut off and named.
+//! and the other an answer to each, in canonical encoding after its length (u32 LE). Whoever
+//! stalls, sends more than a message may hold, or anything but a message, is cut off and named.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};

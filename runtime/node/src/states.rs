@@ -3,8 +3,8 @@
 //! `tensors/` holds elements by tensor hash, so that equal tensors are stored once; `runs/RUN/`
 //! holds one manifest per checkpoint, named after the number of steps taken. A manifest is written
 //! after its tensors, so a killed process leaves none that lacks one; what is read is compared with
-//! its hashes, and what a power cut spoilt is passed over. When the store outgrows its budget, the checkpoints that were written first go first,
-//! and the tensors that no manifest names any more.
+//! its hashes, and what a power cut spoilt is passed over. When the store outgrows its budget, the
+//! checkpoints that were written first go first, and the tensors that no manifest names any more.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;

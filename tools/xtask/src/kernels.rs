@@ -49,9 +49,8 @@ const KERNELS: &[Kernel] = &[
 
 /// Builds the kernels; writes them, or with `check` compares them with the committed ones.
 pub(crate) fn run(check: bool) -> anyhow::Result<()> {
-    check_toolchain()?;
     let root = sh::root();
-    let modules = build(&root)?;
+    let modules = build(&root.join("guest-kernels"), "dataforge-kernel-*")?;
     let folder = root.join("eval-specs/kernels");
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let mut differing = Vec::new();
@@ -92,13 +91,11 @@ fn check_toolchain() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs cargo over the guests and returns the folder with the modules.
-fn build(root: &Path) -> anyhow::Result<PathBuf> {
-    let guests = root.join("guest-kernels");
-    let target = match env::var_os("CARGO_TARGET_DIR") {
-        Some(folder) => root.join(folder).join("kernels"),
-        None => guests.join("target"),
-    };
+/// Builds packages of a workspace for wasm32 and returns the folder with the modules.
+pub(crate) fn build(workspace: &Path, packages: &str) -> anyhow::Result<PathBuf> {
+    check_toolchain()?;
+    let root = sh::root();
+    let target = sh::target().join("kernels");
     let leaking = env::vars_os()
         .map(|(name, _)| name)
         .filter(|name| LEAKING.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)));
@@ -108,19 +105,19 @@ fn build(root: &Path) -> anyhow::Result<PathBuf> {
     }
     command
         .args(["build", "--release", "--locked", "--lib", "--target", TARGET])
-        .args(["-Zbuild-std=std,panic_abort", "--package=dataforge-kernel-*"])
-        .current_dir(&guests)
+        .args(["-Zbuild-std=std,panic_abort", "--package", packages])
+        .current_dir(workspace)
         .env("PATH", "/usr/bin:/bin")
         .env("RUSTC", RUSTC)
         // Building std from source is a nightly feature of a stable compiler.
         .env("RUSTC_BOOTSTRAP", "1")
         .env("CARGO_TARGET_DIR", &target)
         .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", LINKER)
-        .env("CARGO_ENCODED_RUSTFLAGS", rustflags(root, &target)?.join("\u{1f}"));
-    eprintln!("$ cargo build --release --target {TARGET} (in guest-kernels)");
+        .env("CARGO_ENCODED_RUSTFLAGS", rustflags(&root, &target)?.join("\u{1f}"));
+    eprintln!("$ cargo build --release --target {TARGET} (in {})", workspace.display());
     let status = command.status().with_context(|| format!("cannot start {CARGO}"))?;
     if !status.success() {
-        bail!("building the guest kernels failed ({status})");
+        bail!("building {packages} failed ({status})");
     }
     Ok(target.join(TARGET).join("release"))
 }

@@ -1,8 +1,8 @@
-//! `cargo xtask verifier`: what the verifiers in Python make of the golden proofs, and other engines
-//! of a training step of one.
+//! `cargo xtask verifier`: what the verifiers in Python and in WebAssembly make of the golden
+//! proofs, and other engines of a training step of one.
 //!
-//! The test suite runs the same verifier on thousands of mutated proofs, but installs no packages:
-//! signatures and engines are checked here.
+//! The test suite runs the verifier in Python on thousands of mutated proofs, but installs no
+//! packages: signatures, WebAssembly and engines are checked here.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-use crate::{sh, venv};
+use crate::{kernels, sh, venv};
 
 const PACKAGES: &[&str] =
     &["py-sr25519-bindings==0.2.4", "numpy==2.4.6", "onnx==1.23.2", "onnxruntime==1.31.1"];
@@ -20,6 +20,7 @@ const SIGNER: &str = "189dac29296d31814dc8c56cf3d36a0543372bba7538fa322a4aebfebc
 
 pub(crate) fn run() -> anyhow::Result<()> {
     let python = venv::made("verifier-venv", PACKAGES)?;
+    fs::create_dir_all(sh::target().join("verifier"))?;
     let golden = sh::root().join("tests/golden/short");
     let digest = fs::read_to_string(golden.join("short.digest")).context("short.digest")?;
     for (name, signer) in [("short.proof", "nobody"), ("signed.proof", SIGNER)] {
@@ -29,7 +30,49 @@ pub(crate) fn run() -> anyhow::Result<()> {
         ensure!(said.trim() == expected, "the verifier says {said:?}, not {expected:?}");
     }
     eprintln!("golden proofs: {} holds, signed by nobody and by {SIGNER}", digest.trim());
+    module(&golden, digest.trim())?;
     step(&python, &golden)
+}
+
+/// The parts of the golden proof that are shown by themselves.
+const PARTS: &[&str] = &["step.shown", "result.shown", "dataset-row.shown", "benchmark-row.shown"];
+
+/// Builds the module and has Node run it: a golden proof, signed, with spec and benchmark; its
+/// parts; and each of them with a bit flipped.
+fn module(golden: &Path, digest: &str) -> anyhow::Result<()> {
+    let verifier = sh::root().join("tools/verifier/wasm");
+    let module = kernels::build(&verifier, "dataforge-verifier")?.join("dataforge_verifier.wasm");
+    let verify = |files: &[&Path]| -> anyhow::Result<serde_json::Value> {
+        let mut node = Command::new("node");
+        node.arg(verifier.join("verifier.mjs")).arg(&module).args(files);
+        let output = node.output().context("cannot start node")?;
+        serde_json::from_slice(&output.stdout)
+            .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let [signed, spec, lock, benchmark] =
+        ["signed.proof", "spec.toml", "spec.lock", "benchmark.jsonl"].map(|name| golden.join(name));
+    let answer = verify(&[&signed, &spec, &lock, &benchmark])?;
+    let right = answer["digest"] == digest
+        && answer["signer"] == SIGNER
+        && answer["spec"] == "short@1"
+        && answer["metrics_checked"] == true;
+    ensure!(right, "the module says {answer} of the golden proof");
+    for name in PARTS.iter().chain(&["signed.proof"]) {
+        let answer = verify(&[&golden.join(name)])?;
+        ensure!(answer["holds"] == true, "the module says {answer} of {name}");
+        let mut bytes = fs::read(golden.join(name))?;
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        let flipped = sh::target().join("verifier/flipped");
+        fs::write(&flipped, bytes)?;
+        let answer = verify(&[&flipped])?;
+        ensure!(answer["holds"] == false, "the module says {answer} of {name} with a bit flipped");
+    }
+    eprintln!(
+        "the module of {} bytes agrees, and sees a flipped bit in the proof and its parts",
+        fs::metadata(&module)?.len()
+    );
+    Ok(())
 }
 
 /// Exports a step of the golden proof; both engines must agree with it, and must not once a bit of

@@ -136,7 +136,9 @@ fn report(context: &Context, auditor: &Auditor<'_, '_>, chosen: &[Part]) -> anyh
     if context.json {
         let shown: Vec<_> = chosen
             .iter()
-            .map(|part| json!({ "run": part.whose.name(), "from": part.steps.start, "to": part.steps.end }))
+            .map(|Part { whose, steps }| {
+                json!({ "run": whose.name(), "from": steps.start, "to": steps.end })
+            })
             .collect();
         return output::json(&json!({
             "holds": true,

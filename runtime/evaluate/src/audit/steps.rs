@@ -1,5 +1,5 @@
-//! Auditing parts of a training run: from one committed state to the next, or a single step laid out
-//! for other engines.
+//! Auditing parts of a training run: from one committed state to the next, or a single step laid
+//! out for other engines.
 //!
 //! A state that the proof commits to may come from anyone: its root is compared before it is used.
 //! So a part costs its own steps, where the world has the state before it, and otherwise those from

@@ -246,9 +246,7 @@ impl<'w> Evaluator<'w> {
         let initial_state = course.root();
         let run = setup.run_id(plan.roots(), initial_state);
         let run = setup.is_exact().then_some(run);
-        if let Some(checkpoint) = run.and_then(|run| world.checkpoint(&run, u32::MAX))
-            // A finished run is run again: who asks twice wants to know whether it comes out twice.
-            && checkpoint.taken() < plan.steps()
+        if let Some(checkpoint) = run.and_then(|run| world.unfinished(&run))
             && !course.resume(checkpoint)?
         {
             return Err(EvaluateError::Checkpoint);

@@ -39,5 +39,6 @@ pub use estimate::{Ending, Estimate, estimate};
 pub use evaluator::{Evaluation, Evaluator, Timings};
 pub use inspect::{Accepted, Inspection, Inspector};
 pub use questions::tokenise_candidates;
+pub use setup::run_ids;
 pub use weights::{WeightsFileError, read_weights, reference_weights};
 pub use world::{Pinned, Progress, World, WorldError};

@@ -9,7 +9,7 @@ use crate::weights::reference_weights;
 use crate::world::World;
 use dataforge_core::hash::{EpochSeed, RunId, SpecId, StateRoot};
 use dataforge_core::plan::{BatchShape, TokenPlan, TokenRow, shuffle_outputs};
-use dataforge_core::proof::{PlanRoots, Whose};
+use dataforge_core::proof::{PlanRoots, Run, ScoreProof, Training, Whose};
 use dataforge_core::spec::PinnedSpec;
 use dataforge_core::state;
 use dataforge_engine::{EngineError, Features, Options, Runtime, Trainer, Weights};
@@ -115,6 +115,16 @@ impl<'w> Setup<'w> {
             None => self.weights.initial(&self.tuning(), seed)?,
         })
     }
+}
+
+/// What the checkpoints of a proof's runs are kept under.
+#[must_use]
+pub fn run_ids(proof: &ScoreProof) -> Vec<RunId> {
+    let id = |training: &Training, run: &Run| {
+        run_id(proof.inputs.spec, run.plan, training.initial_state)
+    };
+    let training = proof.training.iter();
+    training.flat_map(|training| training.runs().map(|(_, run)| id(training, run))).collect()
 }
 
 /// What a run's checkpoints are kept under.

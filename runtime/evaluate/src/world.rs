@@ -97,6 +97,12 @@ pub trait World {
         None
     }
 
+    /// The last checkpoint of a run whose evaluation was cut off: to go on from. None of one that
+    /// came to its end, since who asks twice wants to see whether it comes out twice.
+    fn unfinished(&self, _run: &RunId) -> Option<Checkpoint> {
+        None
+    }
+
     /// Whether a checkpoint is wanted now; `last` is after a run's last step. Asked after committed
     /// steps.
     fn checkpoint_due(&self, _last: bool) -> bool {

@@ -2,9 +2,10 @@
 //!
 //! `tensors/` holds elements by tensor hash, so that equal tensors are stored once; `runs/RUN/`
 //! holds one manifest per checkpoint, named after the number of steps taken. A manifest is written
-//! after its tensors, so a killed process leaves none that lacks one; what is read is compared with
-//! its hashes, and what a power cut spoilt is passed over. When the store outgrows its budget, the
-//! checkpoints that were written first go first, and the tensors that no manifest names any more.
+//! after its tensors, so a killed process leaves none that lacks one. What is read is compared with
+//! its hashes, and what a power cut spoilt is passed over. `finished/RUN` marks a run whose proof
+//! was written. When the store outgrows its budget, the checkpoints that were written first go
+//! first, and the tensors that no manifest names any more.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -100,6 +101,23 @@ impl StateStore {
         numbers.into_iter().rev().find_map(|number| self.read(&self.manifest(run, number), number))
     }
 
+    /// The last whole checkpoint of a run that was not finished.
+    #[must_use]
+    pub fn unfinished(&self, run: &RunId) -> Option<Checkpoint> {
+        if self.finished(run).exists() { None } else { self.latest(run, u32::MAX) }
+    }
+
+    /// Marks a run of which there are checkpoints as finished.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn finish(&self, run: &RunId) -> Result<(), FileError> {
+        if !self.run(run).is_dir() {
+            return Ok(());
+        }
+        write_unsynced(&self.finished(run), &[])
+    }
+
     fn read(&self, path: &Path, taken: u32) -> Option<Checkpoint> {
         let manifest = read_manifest(path)?;
         let mut tensors = Vec::with_capacity(manifest.tensors.len());
@@ -125,7 +143,12 @@ impl StateStore {
             let Some(entry) = oldest.next() else { break };
             fs::remove_file(&entry.path).map_err(FileError::io("remove", &entry.path))?;
             // The folder of a run whose last checkpoint this was; any other is not empty.
-            let _ = entry.path.parent().map(fs::remove_dir);
+            if let Some(run) = entry.path.parent()
+                && fs::remove_dir(run).is_ok()
+                && let Some(name) = run.file_name()
+            {
+                let _ = fs::remove_file(self.folder.join("finished").join(name));
+            }
             self.remove_unused()?;
         }
         Ok(())
@@ -178,6 +201,10 @@ impl StateStore {
 
     fn run(&self, run: &RunId) -> PathBuf {
         self.folder.join("runs").join(run.to_string())
+    }
+
+    fn finished(&self, run: &RunId) -> PathBuf {
+        self.folder.join("finished").join(run.to_string())
     }
 
     fn manifest(&self, run: &RunId, taken: u32) -> PathBuf {
@@ -274,6 +301,21 @@ mod tests {
         assert_eq!(store.latest(&RunId([9; 32]), 9), Some(checkpoint(9)));
         assert_eq!(store.latest(&RunId([1; 32]), 9), None);
         assert_eq!(files(&store.folder.join("runs")).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn a_finished_run_is_not_gone_on_with_until_it_is_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder, 2);
+        store.finish(&RUN).unwrap();
+        store.keep(&RUN, &checkpoint(5)).unwrap();
+        assert_eq!(store.unfinished(&RUN), Some(checkpoint(5)));
+        store.finish(&RUN).unwrap();
+        assert_eq!((store.unfinished(&RUN), store.latest(&RUN, 5)), (None, Some(checkpoint(5))));
+        for taken in 1..=9 {
+            store.keep(&RunId([taken as u8 + 100; 32]), &checkpoint(taken)).unwrap();
+        }
+        assert_eq!(files(&store.folder.join("finished")).unwrap().len(), 0);
     }
 
     #[test]

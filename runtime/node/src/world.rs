@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use dataforge_core::hash::{FileDigest, RunId};
+use dataforge_core::proof::ScoreProof;
 use dataforge_core::state::Checkpoint;
 use dataforge_core::units::Bytes;
-use dataforge_evaluate::{Options, Pinned, Progress, World, WorldError};
+use dataforge_evaluate::{Options, Pinned, Progress, World, WorldError, run_ids};
 
 use crate::artifacts::Artifacts;
 use crate::fs::{read_bounded, write_atomic};
@@ -60,6 +61,16 @@ impl NodeWorld<'_> {
         Self { states: Some(states), ..self }
     }
 
+    /// Remembers that an evaluation came to its end, once its proof is where it should be.
+    pub fn finish(&self, proof: &ScoreProof) {
+        let Some(states) = &self.states else { return };
+        for run in run_ids(proof) {
+            if let Err(error) = states.finish(&run) {
+                tracing::warn!("the same evaluation will not begin anew: {error}");
+            }
+        }
+    }
+
     fn kept(&self, key: &FileDigest) -> PathBuf {
         self.artifacts.home().join("kept").join(key.to_string())
     }
@@ -95,6 +106,10 @@ impl World for NodeWorld<'_> {
 
     fn checkpoint(&self, run: &RunId, taken: u32) -> Option<Checkpoint> {
         self.states.as_ref()?.latest(run, taken)
+    }
+
+    fn unfinished(&self, run: &RunId) -> Option<Checkpoint> {
+        self.states.as_ref()?.unfinished(run)
     }
 
     fn checkpoint_due(&self, last: bool) -> bool {

@@ -65,6 +65,7 @@ pub(crate) fn run(context: &Context, arguments: &Evaluate) -> anyhow::Result<Ans
         None => proof.into(),
     };
     write_atomic(&arguments.out, &file.to_bytes())?;
+    world.finish(&file.proof);
     if context.json {
         output::json(&evaluation_json(&evaluation))?;
     } else {

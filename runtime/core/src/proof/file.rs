@@ -134,7 +134,26 @@ pub enum ProofFileError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proof::tests::{controlled, signed};
+    use crate::hash::StateRoot;
+    use crate::proof::tests::{controlled, measured, signed, trained};
+    use crate::proof::{RowResult, StepRecord};
+    use crate::units::{MicroNats, StepIndex};
+
+    #[test]
+    fn a_thousand_steps_and_every_state_fit_64_kb() {
+        let mut file = signed();
+        let run = &mut trained(&mut file.proof).model;
+        let step = |number| StepRecord {
+            step: StepIndex(number),
+            loss: MicroNats(4_000_000),
+            state: Some(StateRoot([255; 32])),
+        };
+        run.steps = (0..1000).map(step).collect();
+        let row = RowResult { log_probabilities: vec![MicroNats(-90_000_000); 4] };
+        measured(run).rows = vec![row; 300];
+        let bytes = file.to_bytes().len();
+        assert!(bytes <= 64_000, "{bytes} bytes");
+    }
 
     #[test]
     fn files_round_trip_and_no_single_byte_change_survives() {

@@ -38,8 +38,11 @@ pub(crate) fn run() -> anyhow::Result<()> {
 
 fn fmt() -> anyhow::Result<()> {
     sh::cargo(&["fmt", "--all", "--check"], &[])?;
-    // The guests are a workspace of their own.
-    sh::cargo(&["fmt", "--all", "--check", "--manifest-path", "guest-kernels/Cargo.toml"], &[])
+    // The guests and the fuzz targets are workspaces of their own.
+    for manifest in ["guest-kernels/Cargo.toml", "fuzz/Cargo.toml"] {
+        sh::cargo(&["fmt", "--all", "--check", "--manifest-path", manifest], &[])?;
+    }
+    Ok(())
 }
 
 fn clippy() -> anyhow::Result<()> {

@@ -1,5 +1,5 @@
-//! Any bytes as a wallet's key file: a key that is read signs what verifies as its own, and no
-//! refusal quotes the file.
+//! Any bytes as a wallet's key file: a key that is read is the one that the file names, and
+//! signs what verifies as its own; no refusal quotes the file.
 #![no_main]
 
 use std::path::Path;
@@ -18,6 +18,11 @@ static PROOF: LazyLock<ScoreProof> = LazyLock::new(|| {
 const REASON_BYTES_MAX: usize = 64;
 
 fuzz_target!(|file: &[u8]| match Hotkey::parse(Path::new(""), file) {
-    Ok(key) => assert_eq!(key.sign(PROOF.clone()).signer(), Ok(Some(key.public()))),
+    Ok(key) => {
+        let json: serde_json::Value = serde_json::from_slice(file).expect("JSON");
+        let named = json["publicKey"].as_str().expect("a string").to_lowercase();
+        assert_eq!(named.strip_prefix("0x").unwrap_or(&named), key.public().to_string());
+        assert_eq!(key.sign(PROOF.clone()).signer(), Ok(Some(key.public())));
+    }
     Err(error) => assert!(error.to_string().len() <= REASON_BYTES_MAX, "{error}"),
 });

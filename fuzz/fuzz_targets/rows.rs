@@ -38,6 +38,13 @@ fn dataset(bytes: &[u8]) {
     let lines = raw.lines();
     assert!((1..=ROWS_MAX as usize).contains(&lines.len()));
     assert!(lines.iter().all(|line| !line.contains(&b'\n')));
+    // All that is not in a line is its end.
+    let rest = lines.iter().fold(bytes, |rest, line| {
+        let rest = rest.strip_prefix(*line).expect("a line is in its place");
+        let rest = rest.strip_prefix(b"\r").unwrap_or(rest);
+        rest.strip_prefix(b"\n").unwrap_or(rest)
+    });
+    assert_eq!(rest, b"");
     // The digest is of the lines, however they end.
     let ended: Vec<u8> = lines.iter().flat_map(|line| [*line, b"\r\n"].concat()).collect();
     let again = RawSubmission::split(&ended).expect("the same lines");

@@ -1,15 +1,29 @@
-//! Any text as an eval spec: what parses keeps the promises that the engine builds on.
+//! Any text as an eval spec, and a published one with other numbers: what parses keeps the promises
+//! that the engine builds on.
 #![no_main]
 
 use std::collections::BTreeMap;
 
+use arbitrary::{Arbitrary, Unstructured};
 use dataforge_core::hash::FileDigest;
 use dataforge_core::limits::{BATCH_TOKENS_MAX, PARAMETER_ELEMENTS_MAX, STEPS_MAX};
 use dataforge_core::spec::{PinnedSpec, Spec, SpecLock};
+use dataforge_fuzz::numbers::renumbered;
 use dataforge_graph::llama;
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|text: &str| {
+const PUBLISHED: &str = include_str!("../../eval-specs/date/1/spec.toml");
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        parse(text);
+    }
+    if let Ok(numbers) = <[(u8, u32); 2]>::arbitrary(&mut Unstructured::new(bytes)) {
+        parse(&renumbered(PUBLISHED, &numbers));
+    }
+});
+
+fn parse(text: &str) {
     let Ok(spec) = Spec::parse(text) else { return };
     let (shape, recipe) = (spec.model.llama, &spec.training);
     assert_eq!(shape.width.get() % shape.heads.get(), 0);
@@ -35,4 +49,4 @@ fuzz_target!(|text: &str| {
         artifacts: pins(vec![&spec.model.weights, &spec.model.tokenizer]),
     };
     assert!(PinnedSpec::new(spec, lock).is_ok(), "a lock of what a spec names is its lock");
-});
+}

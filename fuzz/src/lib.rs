@@ -5,4 +5,5 @@
 
 pub mod damage;
 pub mod many_rows;
+pub mod numbers;
 pub mod small_model;

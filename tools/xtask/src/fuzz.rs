@@ -64,7 +64,7 @@ const TARGETS: &[Target] = &[
     target("merkle", 4, 4),
     target("onnx", 64, 160),
     target("proof", 16, 4),
-    target("rows", 16, 4),
+    target("rows", 4, 4),
     target("spec", 16, 4),
     target("weights", 16, 8),
 ];

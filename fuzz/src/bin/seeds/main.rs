@@ -15,7 +15,7 @@ use dataforge_core::proof::{ProofFile, ScoreProof, Whose, row_tree};
 use dataforge_core::state::{Checkpoint, SavedTensor, state_root};
 use dataforge_evaluate::read_weights;
 use dataforge_fuzz::small_model::{parameters, safetensors};
-use dataforge_node::artifacts::Derivation;
+use dataforge_node::artifacts::{ArtifactLock, Derivation};
 use dataforge_node::hotkey::Hotkey;
 use dataforge_node::public_sets::{date_rows, icd_chapter_rows};
 use libfuzzer_sys as _;
@@ -25,7 +25,8 @@ type Seed = (&'static str, String, Vec<u8>);
 
 fn main() {
     let folder = std::env::args_os().nth(1).map(PathBuf::from).expect("seeds FOLDER");
-    let seeds = [files(), messages(), checkpoints(), keys(), weights(), artifacts(), trees()];
+    let seeds =
+        [files(), messages(), checkpoints(), keys(), weights(), artifacts(), small(), trees()];
     for (target, name, bytes) in seeds.concat() {
         let folder = folder.join(target);
         fs::create_dir_all(&folder).expect("a folder can be made");
@@ -190,6 +191,31 @@ fn artifacts() -> Vec<Seed> {
     let sets = [("dates.jsonl", DATES), ("diagnoses.xml", DIAGNOSES)];
     let sets = sets.map(|(name, text)| ("artifacts", name.to_owned(), text.as_bytes().to_vec()));
     derived.into_iter().map(seed).chain(sets).collect()
+}
+
+/// A wheel with one member, and what is derived from it.
+const LOCK: &str = r#"version = 1
+[[wheel]]
+package = "some-package"
+version = "1.0"
+sha256 = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+bytes = 10
+licence = "MIT"
+member = [{ name = "thing", path = "a/thing", bytes = 20, sha256 =
+"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb" }]
+[[derived]]
+name = "made"
+from = "thing"
+by = "glassllm-tokenizer-v1"
+sha256 = "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
+bytes = 1
+"#;
+
+/// A lock, and two numbers for a spec.
+fn small() -> Vec<Seed> {
+    assert_eq!(ArtifactLock::parse(LOCK).map(|lock| lock.all().count()), Ok(2));
+    let lock = ("locks", "small".to_owned(), LOCK.as_bytes().to_vec());
+    vec![lock, ("spec", "numbers".to_owned(), vec![1; 10])]
 }
 
 /// Sizes of trees, and which leaf is shown.

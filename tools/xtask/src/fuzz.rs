@@ -6,7 +6,8 @@
 //! next run goes on from it.
 //!
 //! Address sanitizer is on, because without it libFuzzer sees no single allocation; a stable
-//! compiler has it, but takes the flag only with `RUSTC_BOOTSTRAP`.
+//! compiler has it, but takes the flag only with `RUSTC_BOOTSTRAP`. With that set,
+//! `cargo fuzz run TARGET` works as well.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,9 @@ use crate::sh;
 
 /// Lets a stable compiler take the flags of a sanitizer.
 const BOOTSTRAP: (&str, &str) = ("RUSTC_BOOTSTRAP", "1");
+
+/// As cargo-fuzz has it: rustc may put one constant into two objects.
+const ASAN: (&str, &str) = ("ASAN_OPTIONS", "detect_odr_violation=0");
 
 /// Resident memory of a target, of which address sanitizer takes a part.
 const MEMORY_MIB_MAX: u32 = 2048;
@@ -94,7 +98,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         table.add_row(row(target.name, &words));
         if !output.status.success() {
             eprintln!("{}", last_lines(&words));
-            findings.push(finding(target.name, &words));
+            findings.push(finding(target, &programs, &words));
         }
     }
     sh::print(&table.to_string())?;
@@ -159,8 +163,7 @@ fn fuzz(target: &Target, programs: &Path, folder: &Path, seconds: u32) -> anyhow
         .args(["-detect_leaks=0", "-print_final_stats=1"])
         .arg(format!("-artifact_prefix={}/", findings.display()))
         .args([&corpus, &seeds])
-        // As cargo-fuzz has it: rustc may put one constant into two objects.
-        .env("ASAN_OPTIONS", "detect_odr_violation=0")
+        .envs([ASAN])
         .current_dir(sh::root())
         .output()
         .with_context(|| format!("cannot start {}", program.display()))
@@ -181,12 +184,16 @@ fn row(target: &str, words: &str) -> [String; 5] {
     [target.to_owned(), seconds, executions, coverage, corpus]
 }
 
-/// Which input it was, and how to run it again.
-fn finding(target: &str, words: &str) -> String {
+/// Which input it was, and how to run it again under the limit that it may have passed.
+fn finding(target: &Target, programs: &Path, words: &str) -> String {
+    let Target { name, allocation_mib_max, .. } = target;
     let written = words.lines().rev().find_map(|line| line.split_once("Test unit written to "));
-    let Some((_, input)) = written else { return format!("{target}: it did not run") };
-    let (name, value) = BOOTSTRAP;
-    format!("{target}: {input}\n  {name}={value} cargo fuzz run {target} {input}")
+    let Some((_, input)) = written else { return format!("{name}: it did not run") };
+    let (key, value) = ASAN;
+    let program = programs.join(name);
+    let program = program.display();
+    let again = format!("{key}={value} {program} -malloc_limit_mb={allocation_mib_max} {input}");
+    format!("{name}: {input}\n  {again}")
 }
 
 fn last_lines(words: &str) -> String {
@@ -212,9 +219,11 @@ stat::number_of_executed_units: 99";
 
     #[test]
     fn a_finding_says_how_to_see_it_again() {
-        let said = finding("spec", "artifact_prefix='x/'; Test unit written to x/crash-1\nBase64:");
-        assert!(said.ends_with("RUSTC_BOOTSTRAP=1 cargo fuzz run spec x/crash-1"), "{said}");
-        assert_eq!(finding("spec", "Killed"), "spec: it did not run");
+        let words = "artifact_prefix='x/'; Test unit written to x/crash-1\nBase64: YQ==";
+        let said = |words| finding(&target("spec", 1, 2), Path::new("programs"), words);
+        let again = "programs/spec -malloc_limit_mb=2 x/crash-1";
+        assert!(said(words).ends_with(again), "{}", said(words));
+        assert_eq!(said("Killed"), "spec: it did not run");
     }
 
     #[test]

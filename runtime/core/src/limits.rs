@@ -51,6 +51,10 @@ pub const BATCH_TOKENS_MAX: u64 = 1 << 20;
 /// sums over all of them, and an exact sum has at most 2^29 terms.
 pub const PARAMETER_ELEMENTS_MAX: u64 = 1 << 29;
 
+/// Blocks of a model. A spec whose model has more is refused: its parameters are listed before any
+/// of them is looked for in a file, so their number must not be for the spec alone to say.
+pub const LAYERS_MAX: u32 = 1024;
+
 /// Tokens of one training row or one benchmark candidate with its prompt.
 pub const SEQUENCE_TOKENS_MAX: u32 = 8_192;
 

@@ -63,6 +63,7 @@ fn ranges_hold() {
     refused("epochs", "epochs = 4_001", "training.epochs");
     refused("batch_rows", "batch_rows = 26_215", "training.batch_rows");
     refused("vocabulary", "vocabulary = 4_194_305", "model.llama.width");
+    refused("layers", "layers = 1_025", "model.llama.layers");
     refused("warmup_micro", "warmup_micro = 1_000_001", "training.warmup_micro");
     refused("beta1_micro", "beta1_micro = 1_000_000", "training.beta1_micro");
     refused("clip_norm_micro", "clip_norm_micro = 0", "training.clip_norm_micro");

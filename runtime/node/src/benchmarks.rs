@@ -142,16 +142,20 @@ pub fn read(spec: &Spec, path: &Path) -> Result<Benchmark, NodeError> {
 }
 
 fn read_rows(path: &Path) -> Result<Vec<BenchmarkRow>, NodeError> {
-    let bytes = read_bounded(path, BENCHMARK_BYTES_MAX)?;
-    let body = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-    let mut rows = Vec::new();
-    for (row, line) in (1..).zip(body.split(|byte| *byte == b'\n')) {
-        let parsed = serde_json::from_slice(line);
-        rows.push(parsed.map_err(|error| BenchmarkFileError::BadRow {
-            path: path.to_owned(),
-            row,
-            reason: error.to_string(),
-        })?);
-    }
-    Ok(rows)
+    Ok(parse_rows(path, &read_bounded(path, BENCHMARK_BYTES_MAX)?)?)
+}
+
+/// The rows that a benchmark file's bytes hold; `path` is for the error to name.
+///
+/// # Errors
+/// [`BenchmarkFileError::BadRow`].
+pub fn parse_rows(path: &Path, bytes: &[u8]) -> Result<Vec<BenchmarkRow>, BenchmarkFileError> {
+    let body = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    let bad = |row: usize, error: serde_json::Error| BenchmarkFileError::BadRow {
+        path: path.to_owned(),
+        row,
+        reason: error.to_string(),
+    };
+    let lines = (1..).zip(body.split(|byte| *byte == b'\n'));
+    lines.map(|(row, line)| serde_json::from_slice(line).map_err(|e| bad(row, e))).collect()
 }

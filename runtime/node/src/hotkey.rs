@@ -60,7 +60,15 @@ impl Hotkey {
     pub fn read(path: &Path) -> Result<Self, HotkeyError> {
         let text = read_bounded(path, HOTKEY_BYTES_MAX)?;
         private(path)?;
-        let keypair = keypair(&text);
+        Self::parse(path, &text)
+    }
+
+    /// The key that a file's bytes hold; `path` is for the error to name.
+    ///
+    /// # Errors
+    /// [`HotkeyError::Malformed`].
+    pub fn parse(path: &Path, text: &[u8]) -> Result<Self, HotkeyError> {
+        let keypair = keypair(text);
         keypair.map(Self).map_err(|reason| HotkeyError::Malformed { path: path.to_owned(), reason })
     }
 

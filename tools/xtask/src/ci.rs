@@ -38,8 +38,10 @@ pub(crate) fn run() -> anyhow::Result<()> {
 
 fn fmt() -> anyhow::Result<()> {
     sh::cargo(&["fmt", "--all", "--check"], &[])?;
-    // What is built for wasm32 are workspaces of their own.
-    for manifest in ["guest-kernels/Cargo.toml", "tools/verifier/wasm/Cargo.toml"] {
+    // Each of these is a workspace of its own.
+    for manifest in
+        ["fuzz/Cargo.toml", "guest-kernels/Cargo.toml", "tools/verifier/wasm/Cargo.toml"]
+    {
         sh::cargo(&["fmt", "--all", "--check", "--manifest-path", manifest], &[])?;
     }
     Ok(())

@@ -5,6 +5,7 @@
 
 mod bench;
 mod ci;
+mod fuzz;
 mod kernels;
 mod matrix;
 mod peers;
@@ -35,6 +36,8 @@ enum Command {
     Bench(bench::Options),
     /// Train to the end beside PyTorch, at several operand widths, and compare the losses.
     Quality(quality::Options),
+    /// Give hostile inputs to every decoder for a bounded time.
+    Fuzz(fuzz::Options),
     /// Check what the compiler does not: layout, file sizes, module docs, leftovers.
     Tidy,
     /// Build the guest kernels that eval specs pin.
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Command::Ci => ci::run(),
         Command::Bench(options) => bench::run(&options),
         Command::Quality(options) => quality::run(&options),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::Tidy => tidy::run(),
         Command::Kernels { check } => kernels::run(check),
         Command::Verifier => verifier::run(),

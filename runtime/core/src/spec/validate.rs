@@ -2,8 +2,8 @@
 
 use super::{Measure, Method, Piece, SPEC_FORMAT, ScoreRule, Spec, SpecError};
 use crate::limits::{
-    BATCH_TOKENS_MAX, CANDIDATES_MAX, OPERAND_BITS, PARAMETER_ELEMENTS_MAX, SEQUENCE_TOKENS_MAX,
-    STEPS_MAX, TEMPLATE_PIECES_MAX, WARM_EPOCHS_MAX,
+    BATCH_TOKENS_MAX, CANDIDATES_MAX, LAYERS_MAX, OPERAND_BITS, PARAMETER_ELEMENTS_MAX,
+    SEQUENCE_TOKENS_MAX, STEPS_MAX, TEMPLATE_PIECES_MAX, WARM_EPOCHS_MAX,
 };
 use std::num::NonZeroU32;
 
@@ -46,6 +46,7 @@ fn model(spec: &Spec) -> Vec<Check> {
     vec![
         ("model", template().all(known), "a template token is not in the vocabulary"),
         ("model", template().count() <= TEMPLATE_PIECES_MAX, "too many template pieces"),
+        ("model.llama.layers", m.layers.get() <= LAYERS_MAX, "over the limit"),
         ("model.llama.heads", divides(m.heads, m.width), "does not divide the width"),
         ("model.llama.heads", head_width.is_multiple_of(2), "head width must be even"),
         ("model.llama.kv_heads", divides(m.kv_heads, m.heads), "does not divide the heads"),

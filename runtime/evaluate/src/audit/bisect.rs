@@ -311,8 +311,12 @@ fn result<P: Party>(
     (row < witness.count(whose, List::Rows)).then(|| witness.row(whose, row)).transpose()
 }
 
-/// The first of our tensors that a party has otherwise.
+/// The first of our tensors that a party has otherwise. Where it shows more or fewer, as a state's
+/// root would let it, nothing is said.
 fn first_other(shown: &[NodeHash], tensors: &[SavedTensor]) -> Option<String> {
+    if shown.len() != tensors.len() {
+        return None;
+    }
     let other = tensors.iter().zip(shown).find(|(tensor, hash)| tensor.hash() != **hash);
     other.map(|(tensor, _)| tensor.name.clone())
 }

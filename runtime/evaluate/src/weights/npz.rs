@@ -9,8 +9,12 @@ use std::io::{Cursor, Read as _};
 use zip::ZipArchive;
 
 /// Room for a `.npy` header, which is padded to a multiple of 64 bytes and here never has more than
-/// 256.
+/// 256. A longer one is refused before it is read: its reader allocates what the file claims, and
+/// goes one call deeper with each bracket.
 const HEADER_BYTES_MAX: u64 = 1024;
+
+/// What comes before the text of a header: magic, version, and a length of two or four bytes.
+const PREFIX_BYTES: usize = 12;
 
 /// Whether a file begins as a zip archive does.
 pub(super) fn is_one(bytes: &[u8]) -> bool {
@@ -38,9 +42,16 @@ fn read_member(
     member: &str,
     parameter: &Parameter,
 ) -> Result<Vec<f32>, String> {
-    let file = archive.by_name(member).map_err(|e| e.to_string())?;
+    let mut file = archive.by_name(member).map_err(|e| e.to_string())?;
+    let mut prefix = [0; PREFIX_BYTES];
+    file.read_exact(&mut prefix).map_err(|e| e.to_string())?;
+    let header = header_bytes(&prefix);
+    if header > HEADER_BYTES_MAX {
+        return Err(format!("has a header of {header} bytes, the limit is {HEADER_BYTES_MAX}"));
+    }
     let count = parameter.shape.iter().product::<usize>() as u64;
-    let array = NpyFile::new(file.take(HEADER_BYTES_MAX + 4 * count)).map_err(|e| e.to_string())?;
+    let file = prefix.chain(file.take(HEADER_BYTES_MAX + 4 * count));
+    let array = NpyFile::new(file).map_err(|e| e.to_string())?;
     let shape: Vec<u64> = parameter.shape.iter().map(|d| *d as u64).collect();
     if array.shape() != shape {
         return Err(format!("has shape {:?}, the model's is {shape:?}", array.shape()));
@@ -62,6 +73,14 @@ fn read_member(
         "f4" => array.into_vec::<f32>().map_err(|e| e.to_string()),
         other => Err(format!("has elements of type {other}, f2 or f4 was expected")),
     }
+}
+
+/// The length of a header's text, by NEP 1: u16 in version 1, u32 from version 2 on.
+fn header_bytes(prefix: &[u8; PREFIX_BYTES]) -> u64 {
+    let [.., version, _, a, b, c, d] = *prefix;
+    let [short, long] =
+        [u16::from_le_bytes([a, b]).into(), u32::from_le_bytes([a, b, c, d]).into()];
+    if version == 1 { short } else { long }
 }
 
 /// glassllm's name of a parameter.
@@ -131,6 +150,27 @@ mod tests {
     #[test]
     fn reads_what_fits() {
         assert!(read_weights(&archive(|_, _, _| {}), parameters()).is_ok());
+    }
+
+    /// An archive whose only member begins as an array of version 2.0, with this header.
+    fn headed(length: u32, header: &[u8]) -> Vec<u8> {
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        zip.start_file("E.npy", SimpleFileOptions::default()).unwrap();
+        let parts = [b"\x93NUMPY\x02\x00", &length.to_le_bytes()[..], header];
+        zip.write_all(&parts.concat()).unwrap();
+        zip.finish().unwrap().into_inner()
+    }
+
+    #[test]
+    fn a_claimed_header_allocates_nothing() {
+        refused(&headed(u32::MAX, b"{"), "E.npy\": has a header of 4294967295 bytes");
+        refused(&headed(1025, &[b' '; 1025]), "the limit is 1024");
+    }
+
+    #[test]
+    fn a_header_of_brackets_is_refused() {
+        refused(&headed(1024, &[b'('; 1024]), "E.npy\": ");
+        refused(&headed(9, b"{'descr':"), "E.npy\": ");
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl Derivation {
     ///
     /// # Errors
     /// Why `source` is not in the format this conversion reads.
-    pub(super) fn apply(self, source: &[u8]) -> Result<Vec<u8>, String> {
+    pub fn apply(self, source: &[u8]) -> Result<Vec<u8>, String> {
         match self {
             Self::GlassllmTokenizerV1 => glassllm_tokenizer::derive(source),
             Self::GgufSafetensorsV1 => gguf_safetensors::derive(source),

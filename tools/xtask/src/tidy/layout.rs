@@ -14,6 +14,7 @@ const TOP: &[&str] = &[
     "clippy.toml",
     "deny.toml",
     "eval-specs",
+    "fuzz",
     "guest-kernels",
     "runtime",
     "rustfmt.toml",

@@ -1,0 +1,28 @@
+//! Any bytes as a wallet's key file: a key that is read is the one that the file names, and
+//! signs what verifies as its own; no refusal quotes the file.
+#![no_main]
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use dataforge_core::proof::{ProofFile, ScoreProof};
+use dataforge_node::hotkey::Hotkey;
+use libfuzzer_sys::fuzz_target;
+
+static PROOF: LazyLock<ScoreProof> = LazyLock::new(|| {
+    let file = include_bytes!("../../tests/golden/short/short.proof");
+    ProofFile::from_bytes(file).expect("the golden proof").proof
+});
+
+/// Every reason is one of a few fixed sentences.
+const REASON_BYTES_MAX: usize = 64;
+
+fuzz_target!(|file: &[u8]| match Hotkey::parse(Path::new(""), file) {
+    Ok(key) => {
+        let json: serde_json::Value = serde_json::from_slice(file).expect("JSON");
+        let named = json["publicKey"].as_str().expect("a string").to_lowercase();
+        assert_eq!(named.strip_prefix("0x").unwrap_or(&named), key.public().to_string());
+        assert_eq!(key.sign(PROOF.clone()).signer(), Ok(Some(key.public())));
+    }
+    Err(error) => assert!(error.to_string().len() <= REASON_BYTES_MAX, "{error}"),
+});

@@ -231,7 +231,7 @@ mod tests {
         file.proof.inputs.benchmark = BenchmarkRoot(root.0);
         let control = trained(&mut file.proof).control.as_mut().unwrap();
         control.steps.iter_mut().for_each(|step| step.loss.0 = 1);
-        measured(control).rows.iter_mut().for_each(|row| row.log_probabilities[0].0 = -1);
+        measured(control).rows.iter_mut().for_each(|row| row.log_probabilities[1].0 = -8);
         file
     }
 

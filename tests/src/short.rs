@@ -97,6 +97,13 @@ impl Short {
         Self { scratch }
     }
 
+    /// A copy that trains for so many epochs, of five steps each.
+    #[must_use]
+    pub fn of_epochs(epochs: u32) -> Self {
+        let epochs = format!("epochs = {epochs}");
+        Self::new().replacing("short/1/spec.toml", "epochs = 1", &epochs)
+    }
+
     /// The path of a golden file.
     #[must_use]
     pub fn golden_path(name: &str) -> PathBuf {

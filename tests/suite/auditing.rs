@@ -7,13 +7,8 @@ use dataforge_core::proof::{ProofFile, Run, ScoreProof};
 use dataforge_core::units::MicroNats;
 use dataforge_tests::{Answer, Short, proof_in};
 
-/// 60 steps, of which every second is committed to.
-fn long() -> Short {
-    Short::new().replacing("short/1/spec.toml", "epochs = 1", "epochs = 12")
-}
-
 /// Evaluates and keeps a checkpoint at every committed step.
-fn proven(short: &Short) -> PathBuf {
+pub(crate) fn proven(short: &Short) -> PathBuf {
     let proof = short.scratch().path("short.proof");
     let mut command = short.program();
     Short::evaluate(&mut command, &Short::golden_path("dataset.jsonl"), &proof);
@@ -37,7 +32,7 @@ fn changed(short: &Short, proof: &Path, change: impl FnOnce(&mut Run)) -> PathBu
 
 #[test]
 fn a_step_is_audited_from_the_state_before_it() {
-    let short = long();
+    let short = Short::of_epochs(12);
     let proof = proven(&short);
     let json = audit(&short, "step", &proof, &["--step", "41", "--json"]).expect(0, &[]).json();
     assert_eq!(json["steps_taken"], 2);
@@ -52,7 +47,7 @@ fn a_step_is_audited_from_the_state_before_it() {
 
 #[test]
 fn a_false_step_is_named_and_others_are_not_blamed() {
-    let short = long();
+    let short = Short::of_epochs(12);
     let proof = proven(&short);
     let loss = changed(&short, &proof, |run| run.steps[30].loss = MicroNats(1));
     audit(&short, "step", &loss, &["--step", "30"]).expect(1, &["step 30, loss"]);
@@ -63,7 +58,7 @@ fn a_false_step_is_named_and_others_are_not_blamed() {
 
 #[test]
 fn a_spot_check_says_what_it_bought() {
-    let short = long();
+    let short = Short::of_epochs(12);
     let proof = proven(&short);
     let randomness = "0505050505050505050505050505050505050505050505050505050505050505";
     let some = ["--samples", "3", "--randomness", randomness, "--json"];

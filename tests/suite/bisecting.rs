@@ -10,18 +10,7 @@ use dataforge_core::proof::{ProofFile, Run, ScoreProof};
 use dataforge_core::units::MicroNats;
 use dataforge_tests::{Answer, Short, proof_in};
 
-/// 60 steps, of which every second is committed to.
-fn long() -> Short {
-    Short::new().replacing("short/1/spec.toml", "epochs = 1", "epochs = 12")
-}
-
-fn proven(short: &Short) -> PathBuf {
-    let proof = short.scratch().path("short.proof");
-    let mut command = short.program();
-    Short::evaluate(&mut command, &Short::golden_path("dataset.jsonl"), &proof);
-    Answer::of(command.args(["--checkpoint-seconds", "0"])).expect(0, &["scored"]);
-    proof
-}
+use crate::auditing::proven;
 
 /// From one step on, all is as if something else had happened there.
 fn forged(short: &Short, honest: &Path, from: usize) -> PathBuf {
@@ -70,7 +59,7 @@ pub(crate) fn bisect(short: &Short, first: &str, second: &str, states: &Path) ->
 
 #[test]
 fn the_party_at_fault_is_convicted_between_two_processes() {
-    let short = long();
+    let short = Short::of_epochs(12);
     let (honest, states) = (proven(&short), short.scratch().path("states"));
     let forged = forged(&short, &honest, 41);
     let [right, wrong] = [&honest, &forged].map(|proof| Server::of(&short, proof, &states));

@@ -4,16 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::thread;
-use std::time::Instant;
+use std::time::Duration;
 
 use dataforge_core::hash::EpochSeed;
 use dataforge_core::random::SeedStream;
 use dataforge_tests::{Answer, Short};
-
-/// The small spec with enough steps to be killed among them.
-fn long() -> Short {
-    Short::new().replacing("short/1/spec.toml", "epochs = 1", "epochs = 12")
-}
 
 fn start(short: &Short, proof: &Path) -> Child {
     let mut command = short.program();
@@ -28,26 +23,42 @@ fn finish(child: Child) -> serde_json::Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
+/// Checkpoints that lie in a folder of states.
+fn checkpoints(states: &Path) -> usize {
+    let listed = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten();
+    let runs = listed(&states.join("runs"));
+    let number = |entry: &fs::DirEntry| entry.file_name().to_str()?.parse::<u32>().ok();
+    runs.flat_map(|run| listed(&run.path())).filter_map(|entry| number(&entry)).count()
+}
+
 /// Kills as many evaluations at moments between start and end, and finishes each; how many went on
 /// from a checkpoint.
 fn killed_and_resumed(trials: u32) -> u32 {
-    let short = long();
+    let short = Short::of_epochs(12);
     let whole = short.scratch().path("whole/short.proof");
-    let begun = Instant::now();
     let steps = finish(start(&short, &whole))["timings"]["steps"].as_u64().unwrap();
-    let duration = begun.elapsed();
     let mut random = SeedStream::new(&EpochSeed([5; 32]), "kill");
     let mut resumed = 0;
     for trial in 0..trials {
         let proof = short.scratch().path(&format!("{trial}/short.proof"));
         let mut child = start(&short, &proof);
-        let share = random.below(1000) as u32;
-        thread::sleep(duration * share / 1000);
+        // From before the first checkpoint to after the last, while the benchmark is scored.
+        let kept = random.below(steps / 2 + 1) as usize;
+        let then = Duration::from_millis(random.below(60));
+        let states = proof.with_file_name("states");
+        while checkpoints(&states) < kept && child.try_wait().unwrap().is_none() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        thread::sleep(then);
         child.kill().unwrap();
         child.wait().unwrap();
         let taken = finish(start(&short, &proof))["timings"]["steps"].as_u64().unwrap();
         resumed += u32::from(taken < steps);
-        assert_eq!(fs::read(&proof).unwrap(), fs::read(&whole).unwrap(), "killed at {share} ‰");
+        assert_eq!(
+            fs::read(&proof).unwrap(),
+            fs::read(&whole).unwrap(),
+            "killed {then:?} after {kept}"
+        );
         fs::remove_dir_all(proof.parent().unwrap()).unwrap();
     }
     resumed
@@ -77,7 +88,7 @@ fn a_finished_evaluation_is_not_resumed() {
 
 #[test]
 fn a_damaged_checkpoint_is_passed_over() {
-    let short = long();
+    let short = Short::of_epochs(12);
     let whole = short.scratch().path("whole/short.proof");
     finish(start(&short, &whole));
     let states = whole.with_file_name("states");

@@ -203,8 +203,7 @@ struct Found {
 impl Scene {
     /// `short@1` with five steps an epoch, of which every second is committed to.
     fn of_epochs(epochs: u32) -> Self {
-        let epochs = format!("epochs = {epochs}");
-        let short = Short::new().replacing("short/1/spec.toml", "epochs = 1", &epochs);
+        let short = Short::of_epochs(epochs);
         let honest = proof_in(&short.prove(short.program()));
         let path = short.scratch().path("short.proof");
         let prover = Prover::new(&short, honest.clone());

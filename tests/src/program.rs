@@ -54,9 +54,10 @@ fn binary() -> &'static Path {
 fn build() -> PathBuf {
     let place = Place::of_this_test();
     let status = Command::new(env!("CARGO"))
-        // The whole workspace, although one binary is wanted: features are then unified as they
-        // are for the tests, and no dependency is compiled a second time.
-        .args(["build", "--workspace", "--bin", "dataforge", "--profile", place.profile()])
+        // The whole workspace with its tests, although one binary is wanted: features are then
+        // unified as they are for the tests, and no dependency is compiled a second time.
+        .args(["build", "--workspace", "--tests", "--bin", "dataforge", "--profile"])
+        .arg(place.profile())
         .arg("--target-dir")
         .arg(&place.target)
         .current_dir(root())

@@ -87,7 +87,7 @@ fn step(python: &Path, golden: &Path) -> anyhow::Result<()> {
         copy(&kernel?.path(), &specs.join("kernels"))?;
     }
     // As the suite builds it, so that nothing is compiled a second time.
-    sh::cargo(&["build", "--workspace", "--bin", "dataforge", "--locked"], &[])?;
+    sh::cargo(&["build", "--workspace", "--tests", "--bin", "dataforge", "--locked"], &[])?;
     let out = folder.join("step");
     let mut export = Command::new(sh::target().join("debug/dataforge"));
     export.arg("--specs").arg(specs).args(["audit", "export-step"]).arg(golden.join("short.proof"));

@@ -65,9 +65,18 @@ fn code(error: &Error) -> u8 {
     error.chain().filter_map(code_of).last().unwrap_or(BAD_INPUT)
 }
 
-/// Whether a proof, or a part of one, does not hold.
+/// Whether a proof, a part of one, or what a party says of its own does not hold.
 pub(crate) fn is_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
-    error.is::<Refusal>()
+    use WitnessError::{Contradiction, Signature};
+    let contradiction = matches!(
+        error.downcast_ref::<DisputeError<PeerError>>(),
+        Some(
+            DisputeError::First(Contradiction(_) | Signature(_))
+                | DisputeError::Second(Contradiction(_) | Signature(_))
+        )
+    );
+    contradiction
+        || error.is::<Refusal>()
         || error.is::<Fault>()
         || error.is::<SignatureError>()
         || error.is::<DisclosureError>()
@@ -79,14 +88,6 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
     }
     if is_refusal(error) {
         return Some(NO);
-    }
-    if let Some(error) = error.downcast_ref::<DisputeError<PeerError>>() {
-        use WitnessError::{Contradiction, Signature};
-        return match error {
-            DisputeError::First(Contradiction(_) | Signature(_))
-            | DisputeError::Second(Contradiction(_) | Signature(_)) => Some(NO),
-            _ => None,
-        };
     }
     if error.is::<EngineError>() {
         return Some(ENVIRONMENT);

@@ -1,7 +1,8 @@
-//! Audits: run the evaluation again and compare.
+//! Audits: run an evaluation again, whole or in part, and compare; settle what two proofs dispute.
 //!
-//! A replay calls the very function that made the proof. What differs first is named, in the order
-//! in which the pipeline computes it, since everything after it follows from it.
+//! A replay calls the very function that made the proof, and [`Auditor`] takes the same steps. What
+//! differs first is named, in the order in which the pipeline computes it, since everything after
+//! it follows from it.
 
 use crate::error::EvaluateError;
 use crate::evaluator::{Evaluation, Evaluator};

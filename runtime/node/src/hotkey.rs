@@ -90,8 +90,9 @@ impl Hotkey {
 }
 
 fn keypair(text: &[u8]) -> Result<Keypair, &'static str> {
+    let text = std::str::from_utf8(text).map_err(|_| "it is not UTF-8")?;
     let file: KeyFile =
-        serde_json::from_slice(text).map_err(|_| "no JSON with publicKey and privateKey")?;
+        serde_json::from_str(text).map_err(|_| "no JSON with publicKey and privateKey")?;
     if file.crypto_type.is_some_and(|kind| kind != SR25519) {
         return Err("its cryptoType is not sr25519");
     }
@@ -134,6 +135,15 @@ mod tests {
                 "secretPhrase":null,"ss58Address":"5","cryptoType":{kind}}}"#
         )
         .into_bytes()
+    }
+
+    /// Found by fuzzing: in a member that is not read, any bytes passed for a string.
+    #[test]
+    fn a_file_that_is_not_utf_8_is_refused() {
+        let mut text = file(PUBLIC, PRIVATE, 1);
+        let at = text.windows(3).position(|part| part == b"\"5\"").unwrap();
+        text[at + 1] = 0xb5;
+        assert_eq!(keypair(&text).err(), Some("it is not UTF-8"));
     }
 
     #[test]

@@ -159,8 +159,7 @@ impl<P: Party> Witness<P> {
 
     /// Number of leaves and root of a list; none of a run or a measurement that is not there.
     fn root(&self, whose: Whose, list: List) -> Option<(u32, NodeHash)> {
-        let training = self.outline.training.as_ref()?;
-        let (_, run) = training.runs().find(|(of, _)| *of == whose)?;
+        let run = self.outline.run(whose)?;
         let root = match list {
             List::Steps => run.steps,
             List::Rows => run.measured()?.rows,

@@ -21,6 +21,8 @@ use crate::hash::{
     ValidatorKey, tagged,
 };
 use crate::merkle::Tree;
+use crate::score;
+use crate::spec::{ScoreRule, Spec};
 use crate::units::{MicroNats, Ppm, StepIndex};
 use serde::{Deserialize, Serialize};
 
@@ -235,6 +237,33 @@ impl<S, R> Training<S, R> {
         let control = self.control.iter().map(|run| (Whose::Control, run));
         std::iter::once((Whose::Model, &self.model)).chain(control)
     }
+
+    /// The run of one copy of the model.
+    #[must_use]
+    pub fn run(&self, whose: Whose) -> Option<&Run<S, R>> {
+        match whose {
+            Whose::Model => Some(&self.model),
+            Whose::Control => self.control.as_ref(),
+        }
+    }
+
+    /// Whether the spec asks for a control of this model.
+    #[must_use]
+    pub fn control_due(&self, spec: &Spec) -> bool {
+        matches!(spec.score, ScoreRule::Control { .. }) && self.model.measured().is_some()
+    }
+
+    /// The lift that follows from the metrics by the spec's rule.
+    #[must_use]
+    pub fn lift_due(&self, spec: &Spec) -> MicroNats {
+        let metrics = |run: &Run<S, R>| run.measured().map(|measured| measured.metrics);
+        let control = self.control.as_ref().map(metrics);
+        let (Some(model), None | Some(Some(_))) = (metrics(&self.model), control) else {
+            return MicroNats(0);
+        };
+        let candidates = spec.benchmark.candidates.get();
+        score::lift(&spec.score, candidates, &self.baseline, &model, control.flatten().as_ref())
+    }
 }
 
 impl<S, R> Run<S, R> {
@@ -249,10 +278,10 @@ impl<S, R> Run<S, R> {
 }
 
 impl<S, R> ScoreProof<S, R> {
-    /// The control's run, where there is one.
+    /// The run of one copy of the model, where there is one.
     #[must_use]
-    pub fn control(&self) -> Option<&Run<S, R>> {
-        self.training.as_ref()?.control.as_ref()
+    pub fn run(&self, whose: Whose) -> Option<&Run<S, R>> {
+        self.training.as_ref()?.run(whose)
     }
 
     /// The model's measurement, if no run diverged.

@@ -17,8 +17,7 @@ use dataforge_core::plan::TokenRow;
 use dataforge_core::proof::{
     End, Measurement, Metrics, ProofInputs, Run, ScoreProof, Training, Whose,
 };
-use dataforge_core::score;
-use dataforge_core::spec::{PinnedSpec, ScoreRule};
+use dataforge_core::spec::PinnedSpec;
 use dataforge_core::units::MicroNats;
 use dataforge_engine::{Features, Generator, Score, Scorer};
 use std::time::Duration;
@@ -206,24 +205,14 @@ impl<'w> Evaluator<'w> {
             Some(trained) => self.answer(trained)?,
             None => None,
         };
-        let rule = self.setup.spec.spec().score.clone();
-        let control = match (&rule, model.measured()) {
-            (ScoreRule::Control { .. }, Some(_)) => {
-                Some(self.train_copy(rows, Whose::Control, seed, timings)?.run)
-            }
-            _ => None,
-        };
-        let metrics = |run: &Run| run.measured().map(|measured| measured.metrics);
-        let ended = (metrics(&model), control.as_ref().map(metrics));
-        let candidates = self.setup.spec.spec().benchmark.candidates.get();
-        let lift =
-            |trained, control| score::lift(&rule, candidates, &self.baseline, trained, control);
-        let lift = match &ended {
-            (Some(trained), None) => lift(trained, None),
-            (Some(trained), Some(Some(control))) => lift(trained, Some(control)),
-            (None, _) | (_, Some(None)) => MicroNats(0),
-        };
-        Ok(Training { initial_state, baseline: self.baseline, model, control, lift })
+        let lift = MicroNats(0);
+        let baseline = self.baseline;
+        let mut training = Training { initial_state, baseline, model, control: None, lift };
+        if training.control_due(self.setup.spec.spec()) {
+            training.control = Some(self.train_copy(rows, Whose::Control, seed, timings)?.run);
+        }
+        training.lift = training.lift_due(self.setup.spec.spec());
+        Ok(training)
     }
 
     /// Trains one copy of the model and scores the benchmark.

@@ -8,7 +8,7 @@ use crate::hash::{BenchmarkRoot, SpecId, StateRoot};
 use crate::limits::CANDIDATES_MAX;
 use crate::proof::{End, Measurement, Metrics, RowResult, Run, ScoreProof, StepRecord, Whose};
 use crate::score;
-use crate::spec::{PinnedSpec, Recipe, ScoreRule, Spec};
+use crate::spec::{PinnedSpec, Recipe, Spec};
 use crate::units::{MicroNats, StepIndex};
 
 /// A proof contradicts itself, its spec or its benchmark.
@@ -177,20 +177,13 @@ impl ScoreProof {
         for (whose, run) in training.runs() {
             run.check_against(whose, spec)?;
         }
-        let asked = matches!(spec.score, ScoreRule::Control { .. });
-        let due = asked && training.model.measured().is_some();
+        let due = training.control_due(spec);
         if due != training.control.is_some() {
             return Err(Fault::Control { due });
         }
-        if let Some(measured) = self.scored() {
-            let metrics = |run: &Run| run.measured().map(|measured| measured.metrics);
-            let control = training.control.as_ref().and_then(metrics);
-            let candidates = spec.benchmark.candidates.get();
-            let (base, model) = (&training.baseline, &measured.metrics);
-            let due = score::lift(&spec.score, candidates, base, model, control.as_ref());
-            if due != training.lift {
-                return Err(Fault::Lift { due, proven: training.lift });
-            }
+        let (due, proven) = (training.lift_due(spec), training.lift);
+        if due != proven {
+            return Err(Fault::Lift { due, proven });
         }
         Ok(())
     }

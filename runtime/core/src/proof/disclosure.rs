@@ -79,7 +79,7 @@ impl Disclosure {
     /// Shows a training step, or `None` where there is none.
     #[must_use]
     pub fn step(file: &ProofFile, whose: Whose, step: u32) -> Option<Self> {
-        let steps = &run(file, whose)?.steps;
+        let steps = &file.proof.run(whose)?.steps;
         let record = *steps.get(step as usize)?;
         let inclusion = step_tree(steps).inclusion(step)?;
         Some(Self::of(file, Shown::Step { whose, record, inclusion }))
@@ -88,7 +88,7 @@ impl Disclosure {
     /// Shows what a run made of a benchmark row, from 0, or `None` where there is none.
     #[must_use]
     pub fn result(file: &ProofFile, whose: Whose, row: u32) -> Option<Self> {
-        let rows = &run(file, whose)?.measured()?.rows;
+        let rows = &file.proof.run(whose)?.measured()?.rows;
         let result = rows.get(row as usize)?.clone();
         let inclusion = row_tree(rows).inclusion(row)?;
         Some(Self::of(file, Shown::Result { whose, result, inclusion }))
@@ -133,21 +133,17 @@ impl Disclosure {
 
     fn is_committed(&self) -> bool {
         let outline = &self.signed.outline;
-        let run = |whose: Whose| -> Option<&Run<ListRoot, ListRoot>> {
-            let mut runs = outline.training.as_ref()?.runs();
-            runs.find(|(of, _)| *of == whose).map(|(_, run)| run)
-        };
         let included = |inclusion: &Inclusion, leaf: Vec<u8>, list: &ListRoot| {
             let root = inclusion.root(&leaf_hash(&leaf));
             inclusion.leaves == list.count && root == Some(list.root.0)
         };
         match &self.shown {
-            Shown::Step { whose, record, inclusion } => run(*whose).is_some_and(|run| {
+            Shown::Step { whose, record, inclusion } => outline.run(*whose).is_some_and(|run| {
                 record.step.0 == inclusion.leaf
                     && included(inclusion, codec::encode(record), &run.steps)
             }),
             Shown::Result { whose, result, inclusion } => {
-                let measured = run(*whose).and_then(Run::measured);
+                let measured = outline.run(*whose).and_then(Run::measured);
                 measured.is_some_and(|m| included(inclusion, codec::encode(result), &m.rows))
             }
             Shown::DatasetRow { line, opening } => {
@@ -180,11 +176,6 @@ impl Disclosure {
     pub fn from_bytes(file: &[u8]) -> Result<Self, ProofFileError> {
         Ok(codec::decode(FORMAT.body(file)?)?)
     }
-}
-
-fn run(file: &ProofFile, whose: Whose) -> Option<&Run> {
-    let mut runs = file.proof.training.as_ref()?.runs();
-    runs.find(|(of, _)| *of == whose).map(|(_, run)| run)
 }
 
 /// What is shown; rows count from 1.

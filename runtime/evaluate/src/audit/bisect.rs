@@ -19,10 +19,8 @@ use dataforge_core::merkle::NodeHash;
 use dataforge_core::proof::{
     End, Measurement, Metrics, RowResult, Run, StepRecord, Training, Whose,
 };
-use dataforge_core::score;
-use dataforge_core::spec::{PinnedSpec, ScoreRule};
+use dataforge_core::spec::PinnedSpec;
 use dataforge_core::state::SavedTensor;
-use dataforge_core::units::MicroNats;
 
 /// What a dispute came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -173,25 +171,16 @@ impl<P: Party<Error: std::error::Error>> Dispute<'_, '_, P> {
                 return self.run(&agreed, x_run, y_run).map(Some);
             }
         }
-        let rule = &self.arbiter.setup.spec.spec().score;
+        let spec = self.arbiter.setup.spec.spec();
         let controls = [x, y].map(|training| training.control.is_some());
         if controls[0] != controls[1] {
-            let asked = matches!(rule, ScoreRule::Control { .. });
-            let due = asked && x.model.measured().is_some();
             let text = |there| if there { "there" } else { "none" }.to_owned();
-            return Ok(Some(Judgement::new("control", controls.map(text), text(due))));
+            let due = text(x.control_due(spec));
+            return Ok(Some(Judgement::new("control", controls.map(text), due)));
         }
-        let candidates = self.arbiter.setup.spec.spec().benchmark.candidates.get();
-        let metrics = |run: &RunOutline| run.measured().map(|measured| measured.metrics);
-        let due = match (metrics(&x.model), x.control.as_ref().map(metrics)) {
-            (Some(model), None) => score::lift(rule, candidates, &x.baseline, &model, None),
-            (Some(model), Some(Some(control))) => {
-                score::lift(rule, candidates, &x.baseline, &model, Some(&control))
-            }
-            (None, _) | (_, Some(None)) => MicroNats(0),
-        };
         let lifts = [x, y].map(|training| training.lift.display().to_string());
-        Ok(Some(Judgement::new("lift", lifts, due.display().to_string())))
+        let due = x.lift_due(spec).display().to_string();
+        Ok(Some(Judgement::new("lift", lifts, due)))
     }
 
     fn first_difference(&mut self, whose: Whose, list: List) -> Judged<Option<u32>, P> {

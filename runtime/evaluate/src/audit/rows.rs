@@ -28,7 +28,8 @@ impl Auditor<'_, '_> {
         if let Err(fault) = self.proof.check_metrics(benchmark) {
             return Ok(Err(fault.into()));
         }
-        let Some((run, measured)) = self.run(whose).and_then(|run| Some((run, run.measured()?)))
+        let Some((run, measured)) =
+            self.training.run(whose).and_then(|run| Some((run, run.measured()?)))
         else {
             return Ok(Err(Refusal::NothingMeasured));
         };
@@ -54,7 +55,7 @@ impl Auditor<'_, '_> {
     /// Benchmark rows of a run, for choosing some.
     #[must_use]
     pub fn measured_rows(&self, whose: Whose) -> usize {
-        self.run(whose).and_then(Run::measured).map_or(0, |measured| measured.rows.len())
+        self.training.run(whose).and_then(Run::measured).map_or(0, |measured| measured.rows.len())
     }
 }
 

@@ -177,11 +177,6 @@ impl<'w, 'p> Auditor<'w, 'p> {
         }
     }
 
-    /// The run of one copy of the model.
-    pub(super) fn run(&self, whose: Whose) -> Option<&'p Run> {
-        self.training.runs().find(|(of, _)| *of == whose).map(|(_, run)| run)
-    }
-
     /// One step of a run with every tensor that goes in and comes out, as an ONNX backend test:
     /// stock operators, so that any engine can check it. `None` when the run has no such step.
     ///
@@ -189,7 +184,8 @@ impl<'w, 'p> Auditor<'w, 'p> {
     /// [`EvaluateError`] when it cannot be taken; what differs on the way to it is the inner
     /// [`Refusal`].
     pub fn export(&self, whose: Whose, step: StepIndex) -> Audited<Option<Vec<onnx::File>>> {
-        let Some(run) = self.run(whose).filter(|run| step.0 < run.plan.batches.count) else {
+        let Some(run) = self.training.run(whose).filter(|run| step.0 < run.plan.batches.count)
+        else {
             return Ok(Ok(None));
         };
         if step.0 as usize > run.steps.len() {

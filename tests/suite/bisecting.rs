@@ -11,6 +11,7 @@ use dataforge_core::units::MicroNats;
 use dataforge_tests::{Answer, Short, proof_in};
 
 use crate::auditing::proven;
+use crate::verifying::{SIGNER, signed};
 
 /// From one step on, all is as if something else had happened there.
 fn forged(short: &Short, honest: &Path, from: usize) -> PathBuf {
@@ -61,7 +62,7 @@ pub(crate) fn bisect(short: &Short, first: &str, second: &str, states: &Path) ->
 fn the_party_at_fault_is_convicted_between_two_processes() {
     let short = Short::of_epochs(12);
     let (honest, states) = (proven(&short), short.scratch().path("states"));
-    let forged = forged(&short, &honest, 41);
+    let forged = signed(&short, &forged(&short, &honest, 41));
     let [right, wrong] = [&honest, &forged].map(|proof| Server::of(&short, proof, &states));
     for swap in [false, true] {
         let [first, second] = if swap { [&wrong.1, &right.1] } else { [&right.1, &wrong.1] };
@@ -69,6 +70,9 @@ fn the_party_at_fault_is_convicted_between_two_processes() {
         assert_eq!(json["place"], "step 41", "{json}");
         let fault = |party: usize| json["parties"][party]["at_fault"].as_bool().unwrap();
         assert_eq!((fault(0), fault(1)), (swap, !swap), "{json}");
+        let [honest, liar] = if swap { [1, 0] } else { [0, 1] };
+        assert!(json["parties"][honest]["signer"].is_null(), "{json}");
+        assert_eq!(json["parties"][liar]["signer"], SIGNER);
         assert!(json["steps_taken"].as_u64().unwrap() <= 2, "{json}");
         for questions in json["questions"].as_array().unwrap() {
             assert!(questions.as_u64().unwrap() <= 2 + 2 * 6 + 6, "{json}");

@@ -12,7 +12,7 @@ use dataforge_core::random::SeedStream;
 use dataforge_tests::{Answer, Short, proof_in, root};
 
 /// The key of the seed of 32 bytes 01, in a wallet's file.
-const SIGNER: &str = "189dac29296d31814dc8c56cf3d36a0543372bba7538fa322a4aebfebc39e056";
+pub(crate) const SIGNER: &str = "189dac29296d31814dc8c56cf3d36a0543372bba7538fa322a4aebfebc39e056";
 const SECRET: &str = "0bdd6dbf4edf8925e8c128bc2ddd9ed555e36240ca30ca7633d80e18d177de0d\
                       b17a2a2cf3d4a41a8e4e18cc45c8656d558eceddb0adb46bfa088a5f53bed252";
 
@@ -34,14 +34,18 @@ fn only_the_owner(path: &Path) {
 #[cfg(not(unix))]
 fn only_the_owner(_: &Path) {}
 
-/// The golden proof, signed.
-fn signed(short: &Short) -> PathBuf {
+/// A proof, signed by [`SIGNER`].
+pub(crate) fn signed(short: &Short, proof: &Path) -> PathBuf {
     let path = short.scratch().path("signed.proof");
     let mut command = short.program();
-    command.args(["proof", "sign"]).arg(Short::golden_path("short.proof"));
+    command.args(["proof", "sign"]).arg(proof);
     command.arg("--hotkey").arg(hotkey(short)).arg("--out").arg(&path);
     Answer::of(&mut command).expect(0, &["signed"]);
     path
+}
+
+fn golden_signed(short: &Short) -> PathBuf {
+    signed(short, &Short::golden_path("short.proof"))
 }
 
 fn verify(short: &Short, proof: &Path, arguments: &[&str]) -> Answer {
@@ -51,7 +55,7 @@ fn verify(short: &Short, proof: &Path, arguments: &[&str]) -> Answer {
 #[test]
 fn a_signed_proof_is_verified_and_replayed() {
     let short = Short::new();
-    let proof = signed(&short);
+    let proof = golden_signed(&short);
     let digest = String::from_utf8(Short::golden("short.digest")).unwrap();
     let mentions = [digest.trim(), SIGNER, "short@1", "not checked"];
     verify(&short, &proof, &["--signer", SIGNER]).expect(0, &mentions);
@@ -84,14 +88,14 @@ fn a_proof_without_the_signature_asked_for_is_refused() {
     verify(&short, &golden, &[]).expect(0, &["signed by nobody"]);
     verify(&short, &golden, &["--signer", SIGNER]).expect(1, &["short.proof", "is not signed"]);
     let other = SIGNER.replace("18", "19");
-    verify(&short, &signed(&short), &["--signer", &other]).expect(1, &["signed, not 19"]);
+    verify(&short, &golden_signed(&short), &["--signer", &other]).expect(1, &["signed, not 19"]);
 }
 
 /// An old signature under a proof that was changed afterwards.
 #[test]
 fn a_signature_of_another_proof_is_refused_by_every_command() {
     let short = Short::new();
-    let mut file = ProofFile::from_bytes(&fs::read(signed(&short)).unwrap()).unwrap();
+    let mut file = ProofFile::from_bytes(&fs::read(golden_signed(&short)).unwrap()).unwrap();
     file.proof.inputs.seed = EpochSeed([3; 32]);
     let path = short.scratch().file("replayed.proof", file.to_bytes());
     let mention = ["replayed.proof", "signature: it is not validator"];

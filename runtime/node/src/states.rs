@@ -80,7 +80,7 @@ impl StateStore {
             }
         }
         let body = codec::encode(&manifest);
-        let path = self.manifest(run, checkpoint.taken());
+        let path = self.manifest_path(run, checkpoint.taken());
         write_unsynced(&path, &[&file_digest(&body).0[..], &body].concat())?;
         #[expect(
             clippy::disallowed_methods,
@@ -98,7 +98,14 @@ impl StateStore {
         let mut numbers: Vec<u32> =
             names.flatten().filter_map(number).filter(|number| *number <= taken).collect();
         numbers.sort_unstable();
-        numbers.into_iter().rev().find_map(|number| self.read(&self.manifest(run, number), number))
+        numbers.into_iter().rev().find_map(|number| self.read(run, number))
+    }
+
+    /// What the checkpoint of a run after so many steps consists of; its tensors are not read.
+    #[must_use]
+    pub fn manifest(&self, run: &RunId, taken: u32) -> Option<Manifest> {
+        let manifest = read_manifest(&self.manifest_path(run, taken))?;
+        (u32::try_from(manifest.steps.len()) == Ok(taken)).then_some(manifest)
     }
 
     /// The last whole checkpoint of a run that was not finished.
@@ -118,8 +125,8 @@ impl StateStore {
         write_unsynced(&self.finished(run), &[])
     }
 
-    fn read(&self, path: &Path, taken: u32) -> Option<Checkpoint> {
-        let manifest = read_manifest(path)?;
+    fn read(&self, run: &RunId, taken: u32) -> Option<Checkpoint> {
+        let manifest = self.manifest(run, taken)?;
         let mut tensors = Vec::with_capacity(manifest.tensors.len());
         for (name, dims, hash) in &manifest.tensors {
             let elements = read_bounded(&self.tensor(hash), TENSOR_BYTES_MAX).ok()?;
@@ -130,8 +137,7 @@ impl StateStore {
             }
             tensors.push(tensor);
         }
-        let checkpoint = Checkpoint { steps: manifest.steps, tensors };
-        (checkpoint.taken() == taken).then_some(checkpoint)
+        Some(Checkpoint { steps: manifest.steps, tensors })
     }
 
     /// Removes the oldest manifests but `newest`, then unused tensors, until the budget holds.
@@ -207,7 +213,7 @@ impl StateStore {
         self.folder.join("finished").join(run.to_string())
     }
 
-    fn manifest(&self, run: &RunId, taken: u32) -> PathBuf {
+    fn manifest_path(&self, run: &RunId, taken: u32) -> PathBuf {
         self.run(run).join(taken.to_string())
     }
 
@@ -286,6 +292,8 @@ mod tests {
         assert_eq!(store.latest(&RUN, u32::MAX), Some(checkpoint(20)));
         assert_eq!(store.latest(&RUN, 19), Some(checkpoint(10)));
         assert_eq!(store.latest(&RUN, 4), None);
+        assert_eq!(store.manifest(&RUN, 10), Some(checkpoint(10).manifest()));
+        assert_eq!(store.manifest(&RUN, 11), None);
         assert_eq!(store.latest(&RunId([8; 32]), 20), None);
         assert_eq!(store.size().unwrap(), 4 * ELEMENTS as u64);
     }
@@ -335,7 +343,7 @@ mod tests {
             damage(&store);
             assert_eq!(store.latest(&RUN, u32::MAX), Some(checkpoint(5)));
         };
-        let last = |store: &StateStore| store.manifest(&RUN, 10);
+        let last = |store: &StateStore| store.manifest_path(&RUN, 10);
         check(&|store| fs::write(last(store), b"garbage").unwrap());
         check(&|store| {
             let mut bytes = fs::read(last(store)).unwrap();
@@ -344,7 +352,7 @@ mod tests {
         });
         // Another checkpoint under its name.
         check(&|store| {
-            fs::copy(store.manifest(&RUN, 5), last(store)).unwrap();
+            fs::copy(store.manifest_path(&RUN, 5), last(store)).unwrap();
         });
         let moved = |store: &StateStore| store.tensor(&checkpoint(10).tensors[0].hash());
         check(&|store| fs::remove_file(moved(store)).unwrap());

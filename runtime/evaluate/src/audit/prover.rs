@@ -3,65 +3,70 @@
 use crate::setup;
 use dataforge_core::bisect::{Answer, List, Party, Question};
 use dataforge_core::hash::RunId;
-use dataforge_core::merkle::split;
+use dataforge_core::merkle::{Tree, split};
 use dataforge_core::proof::{ProofFile, Run, SignedOutline, Whose, row_tree, step_tree};
-use dataforge_core::state::{Checkpoint, SavedTensor};
+use dataforge_core::state::Manifest;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 
-/// A run's last checkpoint after at most so many steps.
-type Kept<'s> = dyn Fn(&RunId, u32) -> Option<Checkpoint> + 's;
+/// The checkpoint of a run after so many steps.
+type Kept<'s> = dyn Fn(&RunId, u32) -> Option<Manifest> + 's;
 
 /// Who answers for a proof at hand, with the checkpoints that were kept of its runs.
 pub struct Prover<'s> {
     file: ProofFile,
+    outline: SignedOutline,
+    trees: BTreeMap<(Whose, List), Tree>,
     states: Box<Kept<'s>>,
 }
 
 impl<'s> Prover<'s> {
-    /// `states` gives a run's last checkpoint after at most so many steps.
+    /// `states` gives the checkpoint of a run after so many steps.
     #[must_use]
-    pub fn new(file: ProofFile, states: impl Fn(&RunId, u32) -> Option<Checkpoint> + 's) -> Self {
-        Self { file, states: Box::new(states) }
+    pub fn new(file: ProofFile, states: impl Fn(&RunId, u32) -> Option<Manifest> + 's) -> Self {
+        let outline = SignedOutline::of(&file);
+        let mut trees = BTreeMap::new();
+        for (whose, run) in file.proof.training.iter().flat_map(|training| training.runs()) {
+            trees.insert((whose, List::Steps), step_tree(&run.steps));
+            if let Some(measured) = run.measured() {
+                trees.insert((whose, List::Rows), row_tree(&measured.rows));
+            }
+        }
+        Self { file, outline, trees, states: Box::new(states) }
     }
 
     fn answer(&self, question: &Question) -> Option<Answer> {
-        let training = self.file.proof.training.as_ref();
-        let run = |whose: Whose| -> Option<&Run> {
-            training?.runs().find(|(of, _)| *of == whose).map(|(_, run)| run)
-        };
+        let run = |whose: &Whose| self.file.proof.run(*whose);
         Some(match question {
-            Question::Outline => Answer::Outline(Box::new(SignedOutline::of(&self.file))),
+            Question::Outline => Answer::Outline(Box::new(self.outline.clone())),
             Question::Children { whose, list, leaves } => {
                 if leaves.len() < 2 {
                     return None;
                 }
-                let tree = match list {
-                    List::Steps => step_tree(&run(*whose)?.steps),
-                    List::Rows => row_tree(&run(*whose)?.measured()?.rows),
-                };
+                let tree = self.trees.get(&(*whose, *list))?;
                 let middle = split(leaves);
                 let node = |part| tree.node(&part);
                 Answer::Children([node(leaves.start..middle)?, node(middle..leaves.end)?])
             }
-            Question::Step { whose, step } => {
-                Answer::Step(*run(*whose)?.steps.get(*step as usize)?)
-            }
+            Question::Step { whose, step } => Answer::Step(*run(whose)?.steps.get(*step as usize)?),
             Question::Row { whose, row } => {
-                Answer::Row(run(*whose)?.measured()?.rows.get(*row as usize)?.clone())
+                Answer::Row(run(whose)?.measured()?.rows.get(*row as usize)?.clone())
             }
             Question::State { whose, taken } => {
-                let run = run(*whose)?;
-                let spec = self.file.proof.inputs.spec;
-                let id = setup::run_id(spec, run.plan, training?.initial_state);
-                let kept = (self.states)(&id, *taken).filter(|kept| kept.taken() == *taken)?;
-                let last = kept.steps.last()?;
-                // Whoever else ran this may have come to another state.
-                if run.steps.get(last.step.0 as usize)?.state != last.state {
-                    return None;
-                }
-                Answer::State(kept.tensors.iter().map(SavedTensor::hash).collect())
+                let kept = self.state(run(whose)?, *taken)?;
+                Answer::State(kept.tensors.iter().map(|(_, _, hash)| *hash).collect())
             }
         })
+    }
+
+    /// What was kept of a run after so many steps, if it is the state that the proof commits to:
+    /// whoever else ran this may have come to another.
+    fn state(&self, run: &Run, taken: u32) -> Option<Manifest> {
+        let initial = self.file.proof.training.as_ref()?.initial_state;
+        let id = setup::run_id(self.file.proof.inputs.spec, run.plan, initial);
+        let proven = run.steps.get(taken.checked_sub(1)? as usize)?.state?;
+        let kept = (self.states)(&id, taken)?;
+        (kept.steps.last()?.state == Some(proven)).then_some(kept)
     }
 }
 

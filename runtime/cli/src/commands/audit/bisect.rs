@@ -9,6 +9,7 @@ use crate::output;
 use crate::progress::Stage;
 use anyhow::Context as _;
 use dataforge_core::bisect::{self, Party, Question, Witness};
+use dataforge_core::hash::ValidatorKey;
 use dataforge_core::units::Bytes;
 use dataforge_evaluate::audit::{self, DisputeError, Judgement, Prover};
 use dataforge_node::peer::{self, PeerError, RemoteParty};
@@ -46,7 +47,7 @@ fn witness<'s>(name: &str, states: &'s StateStore) -> anyhow::Result<Witness<Sid
 }
 
 fn prover<'s>(path: &Path, states: &'s StateStore) -> anyhow::Result<Prover<'s>> {
-    Ok(Prover::new(read_file(path)?, |run, taken| states.latest(run, taken)))
+    Ok(Prover::new(read_file(path)?, |run, taken| states.manifest(run, taken)))
 }
 
 fn store(context: &Context, folder: Option<&Path>) -> StateStore {
@@ -70,17 +71,28 @@ pub(super) fn judge(context: &Context, arguments: &Bisect) -> anyhow::Result<Ans
         other => anyhow::Error::from(other),
     })?;
     stage.finish();
-    let questions = [a.questions(), b.questions()];
-    report(context, names, judgement.as_ref(), questions)?;
+    let parties = [of(names[0], &a), of(names[1], &b)];
+    report(context, &parties, judgement.as_ref())?;
     Ok(judgement.is_none().into())
+}
+
+/// Who gave an account of a proof.
+struct Account<'n> {
+    name: &'n str,
+    signer: Option<ValidatorKey>,
+    questions: u32,
+}
+
+fn of<'n, P: Party>(name: &'n str, witness: &Witness<P>) -> Account<'n> {
+    Account { name, signer: witness.signer(), questions: witness.questions() }
 }
 
 fn report(
     context: &Context,
-    names: [&String; 2],
+    parties: &[Account<'_>; 2],
     judgement: Option<&Judgement>,
-    questions: [u32; 2],
 ) -> anyhow::Result<()> {
+    let questions = parties.each_ref().map(|party| party.questions);
     let Some(judgement) = judgement else {
         return if context.json {
             output::json(&json!({ "same": true, "questions": questions }))
@@ -92,7 +104,8 @@ fn report(
     let fault = judgement.at_fault();
     if context.json {
         let party = |i: usize| {
-            json!({ "party": names[i], "says": said[i], "at_fault": fault[i],
+            let Account { name, signer, .. } = &parties[i];
+            json!({ "party": name, "signer": signer, "says": said[i], "at_fault": fault[i],
                     "first_false_tensor": tensors[i] })
         };
         return output::json(&json!({
@@ -107,7 +120,9 @@ fn report(
     output::line(&format!("they part  {place}"))?;
     for i in [0, 1] {
         let verdict = if fault[i] { "AT FAULT" } else { "right" };
-        output::line(&format!("{verdict:<9}  {}: {}", names[i], said[i]))?;
+        output::line(&format!("{verdict:<9}  {}: {}", parties[i].name, said[i]))?;
+        let signer = parties[i].signer.map_or("nobody".to_owned(), |key| key.to_string());
+        output::line(&format!("           signed by {signer}"))?;
         if let Some(tensor) = &tensors[i] {
             output::line(&format!("           first false tensor: {tensor}"))?;
         }

@@ -84,6 +84,7 @@ impl Inspector {
             ..KernelLimits::default()
         };
         let sandbox = Sandbox::new().map_err(in_kernel(&spec.kernels.schema))?;
+        let sandbox = sandbox.keeping(world.code());
         Ok(Self {
             schema: sandbox
                 .schema_kernel(&schema, limits)

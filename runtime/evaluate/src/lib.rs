@@ -33,7 +33,7 @@ pub use dataforge_engine::{
     UnknownProvider,
 };
 pub use dataforge_graph::onnx::import as model;
-pub use dataforge_sandbox::SandboxError;
+pub use dataforge_sandbox::{CodeName, CodeSecret, CodeStore, SandboxError};
 pub use error::EvaluateError;
 pub use estimate::{Ending, Estimate, estimate};
 pub use evaluator::{Evaluation, Evaluator, Timings};

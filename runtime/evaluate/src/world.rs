@@ -3,6 +3,7 @@
 use dataforge_core::hash::{FileDigest, RunId};
 use dataforge_core::state::Checkpoint;
 use dataforge_engine::Options;
+use dataforge_sandbox::CodeStore;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -90,6 +91,11 @@ pub trait World {
 
     /// Keeps bytes for later evaluations, if it can: they save time, nothing depends on them.
     fn keep(&self, key: &FileDigest, bytes: &[u8]);
+
+    /// Where compiled kernels are kept, if anywhere.
+    fn code(&self) -> Option<&dyn CodeStore> {
+        None
+    }
 
     /// The last of a run's checkpoints after at most `taken` steps. The world has checked that it
     /// holds together; of which run it is, nobody can tell from it.

@@ -48,7 +48,8 @@ impl FileError {
 /// [`FileError::TooLarge`] after reading one byte more than the limit; [`FileError::Io`] otherwise.
 pub fn read_bounded(path: &Path, limit: Bytes) -> Result<Vec<u8>, FileError> {
     let file = File::open(path).map_err(FileError::io("open", path))?;
-    let mut bytes = Vec::new();
+    let expected = file.metadata().map_or(0, |metadata| metadata.len()).min(limit.0);
+    let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or(0));
     file.take(limit.0.saturating_add(1))
         .read_to_end(&mut bytes)
         .map_err(FileError::io("read", path))?;

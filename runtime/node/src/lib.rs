@@ -18,6 +18,7 @@
 
 pub mod artifacts;
 pub mod benchmarks;
+pub mod code;
 pub mod demo_data;
 mod error;
 pub mod fs;

@@ -8,9 +8,10 @@ use dataforge_core::hash::{FileDigest, RunId};
 use dataforge_core::proof::ScoreProof;
 use dataforge_core::state::Checkpoint;
 use dataforge_core::units::Bytes;
-use dataforge_evaluate::{Options, Pinned, Progress, World, WorldError, run_ids};
+use dataforge_evaluate::{CodeStore, Options, Pinned, Progress, World, WorldError, run_ids};
 
 use crate::artifacts::Artifacts;
+use crate::code::KernelCode;
 use crate::fs::{read_bounded, write_atomic};
 use crate::specs::Specs;
 use crate::states::StateStore;
@@ -29,6 +30,7 @@ pub struct NodeWorld<'a> {
     options: Options,
     stop: &'a AtomicBool,
     report: Reporter<'a>,
+    code: KernelCode,
     states: Option<StateStore>,
     start: Instant,
 }
@@ -50,7 +52,8 @@ impl<'a> NodeWorld<'a> {
             reason = "this is the clock that others take time from"
         )]
         let start = Instant::now();
-        Self { specs, reference, artifacts, options, stop, report, states: None, start }
+        let code = KernelCode::of(artifacts.home());
+        Self { specs, reference, artifacts, options, stop, report, code, states: None, start }
     }
 }
 
@@ -102,6 +105,10 @@ impl World for NodeWorld<'_> {
         if let Err(error) = write_atomic(&path, bytes) {
             tracing::warn!("the next evaluation will be slower: {error}");
         }
+    }
+
+    fn code(&self) -> Option<&dyn CodeStore> {
+        Some(&self.code)
     }
 
     fn checkpoint(&self, run: &RunId, taken: u32) -> Option<Checkpoint> {

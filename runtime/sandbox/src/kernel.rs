@@ -13,7 +13,7 @@ use wasmtime::component::{
 use wasmtime::{Engine, Store, Trap};
 
 use crate::store::{self, CallState};
-use crate::{KernelLimits, Refusal, SandboxError};
+use crate::{CodeStore, KernelLimits, Refusal, SandboxError, code};
 
 /// What wasmtime says when an answer exceeds the store's hostcall fuel. It has no error type for
 /// it; a test of the hostile guests fails should the words ever change.
@@ -42,6 +42,7 @@ where
 {
     pub(crate) fn load(
         engine: &Engine,
+        store: Option<&dyn CodeStore>,
         wasm: &[u8],
         limits: KernelLimits,
     ) -> Result<Self, SandboxError> {
@@ -49,7 +50,7 @@ where
         if bytes > limits.module_bytes_max {
             return Err(Refusal::TooLarge { bytes, max: limits.module_bytes_max }.into());
         }
-        let component = Component::from_binary(engine, wasm)
+        let component = code::component(engine, store, wasm)
             .map_err(|error| Refusal::NotAComponent(format!("{error:#}")))?;
         check_shape(engine, &component, F::INTERFACE)?;
         let function = component

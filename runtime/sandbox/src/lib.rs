@@ -18,6 +18,7 @@
 //! # }
 //! ```
 
+mod code;
 mod error;
 mod kernel;
 mod limits;
@@ -26,6 +27,7 @@ mod schema;
 mod store;
 mod tokenizer;
 
+pub use code::{CodeName, CodeSecret, CodeStore};
 pub use error::{Refusal, SandboxError};
 pub use limits::KernelLimits;
 pub use sandbox::Sandbox;

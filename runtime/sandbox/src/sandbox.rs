@@ -6,7 +6,7 @@
 use wasmtime::{Config, Engine, OptLevel, WasmBacktraceDetails};
 
 use crate::kernel::Kernel;
-use crate::{KernelLimits, SandboxError, SchemaKernel, TokenizerKernel};
+use crate::{CodeStore, KernelLimits, SandboxError, SchemaKernel, TokenizerKernel};
 
 /// Native stack for guest code, in bytes. More than wasmtime's default, because the recursive
 /// descent of a kernel's parsers should hit the parsers' own limit first; half of what a Rust
@@ -15,16 +15,23 @@ const STACK_BYTES: usize = 1 << 20;
 
 /// Compiles kernels. Cheap to clone, and to be made once per process.
 #[derive(Clone)]
-pub struct Sandbox {
+pub struct Sandbox<'s> {
     engine: Engine,
+    code: Option<&'s dyn CodeStore>,
 }
 
-impl Sandbox {
+impl<'s> Sandbox<'s> {
     /// Prepares the compiler. Fails only on a platform that it does not support.
     pub fn new() -> Result<Self, SandboxError> {
         let engine = Engine::new(&config())
             .map_err(|error| SandboxError::Internal(format!("no WebAssembly engine: {error:#}")))?;
-        Ok(Self { engine })
+        Ok(Self { engine, code: None })
+    }
+
+    /// The same, which compiles only what is not in this store.
+    #[must_use]
+    pub fn keeping(self, code: Option<&'s dyn CodeStore>) -> Self {
+        Self { code, ..self }
     }
 
     /// Compiles a kernel of the WIT world `schema`.
@@ -33,7 +40,7 @@ impl Sandbox {
         wasm: &[u8],
         limits: KernelLimits,
     ) -> Result<SchemaKernel, SandboxError> {
-        Kernel::load(&self.engine, wasm, limits).map(SchemaKernel)
+        Kernel::load(&self.engine, self.code, wasm, limits).map(SchemaKernel)
     }
 
     /// Compiles a kernel of the WIT world `tokenizer`.
@@ -42,7 +49,7 @@ impl Sandbox {
         wasm: &[u8],
         limits: KernelLimits,
     ) -> Result<TokenizerKernel, SandboxError> {
-        Kernel::load(&self.engine, wasm, limits).map(TokenizerKernel)
+        Kernel::load(&self.engine, self.code, wasm, limits).map(TokenizerKernel)
     }
 }
 
@@ -66,6 +73,7 @@ fn config() -> Config {
         .wasm_memory64(false)
         // A guest's backtrace is of no use to those who read our errors, and collecting it is slow.
         .wasm_backtrace(false)
+        .generate_address_map(false)
         .wasm_backtrace_details(WasmBacktraceDetails::Disable);
     config
 }

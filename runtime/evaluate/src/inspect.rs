@@ -3,6 +3,7 @@
 //! Everything that reads a miner's bytes runs in the sandbox. What the submission is to blame for
 //! becomes a fault in its report; what it is not becomes an [`EvaluateError`].
 
+use crate::calls::{self, in_order};
 use crate::error::EvaluateError;
 use crate::world::{Pinned, Progress, World};
 use dataforge_core::dataset::{CheckReport, RawSubmission, Row, RowFault};
@@ -15,10 +16,6 @@ use dataforge_sandbox::{
     KernelLimits, RowOutcome, Sandbox, SandboxError, SchemaKernel, SchemaRules, TokenizerKernel,
 };
 use std::time::Duration;
-
-/// Most bytes handed to one kernel call, beside the rows that a spec allows per call. Part of every
-/// verdict, since fuel is counted per call: never change it under one spec format.
-const CALL_BYTES_MAX: usize = 4 << 20;
 
 /// Rows that passed every rule, with their tokens. Built by [`Inspector::inspect`] alone.
 #[derive(Debug, Clone)]
@@ -61,6 +58,7 @@ pub struct Inspector {
     tokenizer_json: Vec<u8>,
     schema: SchemaKernel,
     tokenizer: TokenizerKernel,
+    calls_at_once: usize,
 }
 
 impl Inspector {
@@ -94,6 +92,7 @@ impl Inspector {
                 .map_err(in_kernel(&spec.kernels.tokenizer))?,
             schema_json,
             tokenizer_json,
+            calls_at_once: calls::at_once(world.engine_options().threads),
             spec: spec.clone(),
         })
     }
@@ -151,14 +150,14 @@ impl Inspector {
         let total = raw.lines().len() as u32;
         let mut rows = Vec::new();
         let mut done = 0;
-        for lines in
-            calls(raw.lines(), self.spec.limits.rows_per_call.get() as usize, |line| line.len())
-        {
+        let per_call = self.spec.limits.rows_per_call.get() as usize;
+        let calls = calls::cut(raw.lines(), per_call, |line| line.len());
+        let checked = in_order(self.calls_at_once, calls, |lines| self.schema.check(&rules, lines));
+        for (lines, checked) in checked {
             if world.cancelled() {
                 return Err(EvaluateError::Cancelled);
             }
-            let checked = match blame(self.schema.check(&rules, lines), &self.spec.kernels.schema)?
-            {
+            let checked = match blame(checked, &self.spec.kernels.schema)? {
                 Ok(checked) => checked,
                 Err(reason) => {
                     let last = done as usize + lines.len();
@@ -250,8 +249,9 @@ impl Inspector {
         let texts: Vec<&str> = rows.iter().flatten().flatten().filter_map(Piece::text).collect();
         let per_call = 2 * self.spec.limits.rows_per_call.get() as usize;
         let mut ids = Vec::with_capacity(texts.len());
-        for texts in calls(&texts, per_call, |text| text.len()) {
-            let encoded = self.tokenizer.encode(&self.tokenizer_json, texts);
+        let calls = calls::cut(&texts, per_call, |text| text.len());
+        let encode = |texts: &[&str]| self.tokenizer.encode(&self.tokenizer_json, texts);
+        for (_, encoded) in in_order(self.calls_at_once, calls, encode) {
             match blame(encoded, &self.spec.kernels.tokenizer)? {
                 Ok(encoded) => {
                     *fuel += encoded.fuel;
@@ -364,23 +364,6 @@ fn in_kernel(kernel: &str) -> impl Fn(SandboxError) -> EvaluateError + '_ {
     move |source| EvaluateError::Kernel { kernel: kernel.to_owned(), source }
 }
 
-/// Cuts items into calls of at most `count` items and [`CALL_BYTES_MAX`] bytes, at least one item
-/// each.
-fn calls<T>(items: &[T], count: usize, bytes: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T]> {
-    let mut rest = items;
-    std::iter::from_fn(move || {
-        let mut total = 0;
-        let fits = |item: &&T| {
-            total += bytes(item);
-            total <= CALL_BYTES_MAX
-        };
-        let take = rest.iter().take(count).take_while(fits).count().max(1);
-        let (call, after) = rest.split_at_checked(take)?;
-        rest = after;
-        Some(call)
-    })
-}
-
 /// Reads something pinned and compares its digest with the lock's.
 pub(crate) fn read(
     world: &dyn World,
@@ -399,18 +382,5 @@ pub(crate) fn read(
             what: what.to_string(),
             reason: "not in spec.lock".into(),
         }),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::calls;
-
-    #[test]
-    fn calls_are_cut_by_count_and_by_bytes() {
-        let sizes = [1, 1, 1, 3 << 20, 2 << 20, 5 << 20, 1];
-        let cut: Vec<usize> = calls(&sizes, 2, |size| *size).map(<[usize]>::len).collect();
-        assert_eq!(cut, [2, 2, 1, 1, 1]);
-        assert_eq!(calls(&[] as &[usize], 2, |size| *size).count(), 0);
     }
 }

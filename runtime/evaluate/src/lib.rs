@@ -12,6 +12,7 @@
 mod answers;
 pub mod audit;
 mod baseline;
+mod calls;
 mod detokenize;
 mod error;
 mod estimate;

@@ -10,12 +10,13 @@
 mod check;
 mod json;
 
-use bindings::exports::dataforge::kernel::rows::{Fault, Guest, Row, RowOutcome, Rules};
+pub use bindings::exports::dataforge::kernel::rows::{Fault, Guest, Row, RowOutcome, Rules};
 use dataforge_kernel_sdk::bounded;
 
-dataforge_kernel_sdk::kernel!("schema");
+dataforge_kernel_sdk::kernel!("schema" in "../../wit/1.0.0");
 
-struct Kernel;
+/// The kernel.
+pub struct Kernel;
 
 impl Guest for Kernel {
     fn check(rules: Rules, lines: Vec<Vec<u8>>) -> Result<Vec<RowOutcome>, String> {
@@ -33,4 +34,5 @@ fn outcome(checked: Result<Row, Fault>) -> RowOutcome {
     }
 }
 
+#[cfg(target_arch = "wasm32")]
 bindings::export!(Kernel with_types_in bindings);

@@ -3,13 +3,14 @@
 //! It does not decide what is encoded or in which order, adds no special tokens, and keeps no
 //! vocabulary of its own. Invariant: the ids of a text depend on the tokenizer and that text alone.
 
-use bindings::exports::dataforge::kernel::tokens::Guest;
+pub use bindings::exports::dataforge::kernel::tokens::Guest;
 use dataforge_kernel_sdk::bounded;
 use tokenizers::Tokenizer;
 
-dataforge_kernel_sdk::kernel!("tokenizer");
+dataforge_kernel_sdk::kernel!("tokenizer" in "../../wit/1.0.0");
 
-struct Kernel;
+/// The kernel.
+pub struct Kernel;
 
 impl Guest for Kernel {
     fn encode(tokenizer_json: Vec<u8>, texts: Vec<String>) -> Result<Vec<Vec<u32>>, String> {
@@ -36,4 +37,5 @@ fn encode(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>, String> {
     Ok(encoding.get_ids().to_vec())
 }
 
+#[cfg(target_arch = "wasm32")]
 bindings::export!(Kernel with_types_in bindings);

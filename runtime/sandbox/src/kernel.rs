@@ -19,6 +19,15 @@ use crate::{CodeStore, KernelLimits, Refusal, SandboxError, code};
 /// it; a test of the hostile guests fails should the words ever change.
 const TOO_MUCH_DATA: &str = "too much data is being copied";
 
+/// What a kernel answered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer<T> {
+    /// The answer.
+    pub value: T,
+    /// Fuel that the call took: the same on every machine.
+    pub fuel: u64,
+}
+
 /// A function of `wit/`, by the names of its interface and itself.
 pub(crate) trait Function {
     const INTERFACE: &'static str;
@@ -53,18 +62,32 @@ where
         let component = code::component(engine, store, wasm)
             .map_err(|error| Refusal::NotAComponent(format!("{error:#}")))?;
         check_shape(engine, &component, F::INTERFACE)?;
-        let function = component
-            .get_export_index(None, F::INTERFACE)
-            .and_then(|interface| component.get_export_index(Some(&interface), F::NAME))
-            .ok_or_else(|| signature::<F>("it is missing"))?;
         // Nothing is linked, so this also refuses what `check_shape` might have overlooked.
         let instance = Linker::new(engine)
             .instantiate_pre(&component)
             .map_err(|error| Refusal::Imports(format!("{error:#}")))?;
+        Self::of(instance, limits)
+    }
+
+    /// Another function of the same kernel and interface.
+    pub(crate) fn another<G: Function>(&self) -> Result<Kernel<G>, SandboxError>
+    where
+        Result<G::Answer, String>: Lift,
+        (Result<G::Answer, String>,): ComponentNamedList,
+    {
+        Kernel::of(self.instance.clone(), self.limits)
+    }
+
+    fn of(instance: InstancePre<CallState>, limits: KernelLimits) -> Result<Self, SandboxError> {
+        let component = instance.component();
+        let function = component
+            .get_export_index(None, F::INTERFACE)
+            .and_then(|interface| component.get_export_index(Some(&interface), F::NAME))
+            .ok_or_else(|| signature::<F>("it is missing"))?;
         let kernel = Self { instance, function, limits, exports: PhantomData };
         // An instance that is thrown away: a kernel that cannot start, or whose function has
         // another type, is refused here and not at a miner's first row.
-        let mut store = store::new(engine, limits)?;
+        let mut store = store::new(kernel.instance.engine(), limits)?;
         kernel.instantiate(&mut store)?;
         Ok(kernel)
     }
@@ -123,6 +146,14 @@ where
                 }
             }
         }
+    }
+}
+
+/// Checks that an answer's numbers are ones that the contract of `wit/` allows.
+pub(crate) fn check_finite(numbers: &[f64]) -> Result<(), SandboxError> {
+    match numbers.iter().find(|number| !number.is_finite()) {
+        None => Ok(()),
+        Some(number) => Err(SandboxError::InvalidAnswer(format!("{number} is not finite"))),
     }
 }
 

@@ -19,17 +19,26 @@
 //! ```
 
 mod code;
+mod contamination;
+mod diversity;
 mod error;
 mod kernel;
 mod limits;
+mod metrics;
 mod sandbox;
 mod schema;
+mod similarity;
 mod store;
 mod tokenizer;
 
 pub use code::{CodeName, CodeSecret, CodeStore};
+pub use contamination::{ContaminationKernel, Evidence};
+pub use diversity::{DiversityKernel, Measures};
 pub use error::{Refusal, SandboxError};
+pub use kernel::Answer;
 pub use limits::KernelLimits;
+pub use metrics::{MetricsKernel, Overlap, Pair, Scores};
 pub use sandbox::Sandbox;
 pub use schema::{Checked, RowOutcome, SchemaKernel, SchemaRules};
+pub use similarity::SimilarityKernel;
 pub use tokenizer::{Encoded, TokenizerKernel};

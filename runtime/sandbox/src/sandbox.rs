@@ -5,8 +5,13 @@
 
 use wasmtime::{Config, Engine, OptLevel, WasmBacktraceDetails};
 
+use crate::contamination::Overlap;
+use crate::diversity::Measure;
 use crate::kernel::Kernel;
-use crate::{CodeStore, KernelLimits, SandboxError, SchemaKernel, TokenizerKernel};
+use crate::{
+    CodeStore, ContaminationKernel, DiversityKernel, KernelLimits, MetricsKernel, SandboxError,
+    SchemaKernel, SimilarityKernel, TokenizerKernel,
+};
 
 /// Native stack for guest code, in bytes. More than wasmtime's default, because the recursive
 /// descent of a kernel's parsers should hit the parsers' own limit first; half of what a Rust
@@ -50,6 +55,44 @@ impl<'s> Sandbox<'s> {
         limits: KernelLimits,
     ) -> Result<TokenizerKernel, SandboxError> {
         Kernel::load(&self.engine, self.code, wasm, limits).map(TokenizerKernel)
+    }
+
+    /// Compiles a kernel of the WIT world `metrics`.
+    pub fn metrics_kernel(
+        &self,
+        wasm: &[u8],
+        limits: KernelLimits,
+    ) -> Result<MetricsKernel, SandboxError> {
+        Kernel::load(&self.engine, self.code, wasm, limits).map(MetricsKernel)
+    }
+
+    /// Compiles a kernel of the WIT world `similarity`.
+    pub fn similarity_kernel(
+        &self,
+        wasm: &[u8],
+        limits: KernelLimits,
+    ) -> Result<SimilarityKernel, SandboxError> {
+        Kernel::load(&self.engine, self.code, wasm, limits).map(SimilarityKernel)
+    }
+
+    /// Compiles a kernel of the WIT world `contamination`.
+    pub fn contamination_kernel(
+        &self,
+        wasm: &[u8],
+        limits: KernelLimits,
+    ) -> Result<ContaminationKernel, SandboxError> {
+        let overlap: Kernel<Overlap> = Kernel::load(&self.engine, self.code, wasm, limits)?;
+        Ok(ContaminationKernel { index: overlap.another()?, overlap })
+    }
+
+    /// Compiles a kernel of the WIT world `diversity`.
+    pub fn diversity_kernel(
+        &self,
+        wasm: &[u8],
+        limits: KernelLimits,
+    ) -> Result<DiversityKernel, SandboxError> {
+        let measure: Kernel<Measure> = Kernel::load(&self.engine, self.code, wasm, limits)?;
+        Ok(DiversityKernel { dispersion: measure.another()?, measure })
     }
 }
 

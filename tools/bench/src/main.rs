@@ -13,10 +13,12 @@ mod demonstration;
 mod export;
 mod forward;
 mod imported;
+mod kernels;
 mod memory;
 mod party;
 mod prepare;
 mod separation;
+mod twins;
 mod workload;
 
 use clap::{Parser, Subcommand};
@@ -52,6 +54,10 @@ enum Command {
     Forward(forward::Forward),
     /// Trains the last block of an exported model beside the built-in family's.
     Imported(imported::Imported),
+    /// Answers by a pinned kernel and times it: JSON list of seconds.
+    Kernels(kernels::Kernels),
+    /// Finds near-duplicates among labelled texts.
+    Twins(twins::Twins),
     /// Evaluates honest and dishonest datasets of a spec: one JSON object per evaluation.
     Separation(separation::Separation),
 }
@@ -67,6 +73,8 @@ fn main() -> ExitCode {
         Command::Export(setting) => export::run(&setting),
         Command::Forward(arguments) => forward::run(&arguments).and_then(|made| print(&made)),
         Command::Imported(arguments) => imported::run(&arguments).and_then(|losses| print(&losses)),
+        Command::Kernels(arguments) => kernels::run(&arguments).and_then(|made| print(&made)),
+        Command::Twins(arguments) => twins::run(&arguments).and_then(|found| print(&found)),
         Command::Separation(arguments) => separation::run(&arguments, print),
     };
     match done {

@@ -36,15 +36,19 @@ const LEAKING: &[&str] = &[
     "RUSTUP_",
 ];
 
-/// A kernel: what cargo calls its module, and where its component is pinned.
+/// A kernel: its folder and package name under `guest-kernels/`, and its version there.
 struct Kernel {
-    module: &'static str,
-    pinned: &'static str,
+    name: &'static str,
+    version: &'static str,
 }
 
 const KERNELS: &[Kernel] = &[
-    Kernel { module: "dataforge_kernel_schema.wasm", pinned: "schema-1.0.0.wasm" },
-    Kernel { module: "dataforge_kernel_tokenizer.wasm", pinned: "tokenizer-1.0.0.wasm" },
+    Kernel { name: "contamination", version: "1.0.0" },
+    Kernel { name: "diversity", version: "1.0.0" },
+    Kernel { name: "metrics", version: "1.0.0" },
+    Kernel { name: "schema", version: "1.0.0" },
+    Kernel { name: "similarity", version: "1.0.0" },
+    Kernel { name: "tokenizer", version: "1.0.0" },
 ];
 
 /// Builds the kernels; writes them, or with `check` compares them with the committed ones.
@@ -54,10 +58,11 @@ pub(crate) fn run(check: bool) -> anyhow::Result<()> {
     let folder = root.join("eval-specs/kernels");
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let mut differing = Vec::new();
-    for kernel in KERNELS {
-        let built = componentise(&modules.join(kernel.module))?;
-        let pinned = folder.join(kernel.pinned);
-        eprintln!("{}  {} ({} bytes)", digest(&built), kernel.pinned, built.len());
+    for Kernel { name, version } in KERNELS {
+        let built = componentise(&modules.join(format!("dataforge_kernel_{name}.wasm")))?;
+        let file = format!("{name}-{version}.wasm");
+        let pinned = folder.join(&file);
+        eprintln!("{}  {file} ({} bytes)", digest(&built), built.len());
         if !check {
             write(&pinned, &built)?;
         } else if let Some(difference) = compare(&pinned, &built)? {

@@ -15,6 +15,32 @@ pub const LINE_BYTES_MAX: Bytes = Bytes(256 * 1024);
 /// Rows of a dataset. More are refused while splitting, before any kernel runs.
 pub const ROWS_MAX: u32 = 1_000_000;
 
+/// Bytes that a dataset file being checked may hold once decompressed; of a Parquet file its pages
+/// and the rows made of them both count. Room for [`ROWS_MAX`] rows of 4 KiB, and a bomb costs a
+/// minute, not a night. A file that goes on past it is refused there.
+pub const CHECKED_BYTES_MAX: Bytes = Bytes(4 * 1024 * 1024 * 1024);
+
+/// The window of a zstd frame, which is held whole while the frame is read: the most that the zstd
+/// tool takes without being asked to. A frame that wants more is refused as bad input.
+pub const ZSTD_WINDOW_BYTES_MAX: Bytes = Bytes(128 * 1024 * 1024);
+
+/// The metadata at the end of a Parquet file, which is held whole. Writers make some hundred bytes
+/// for each column of each row group. A larger one is refused before it is read.
+pub const PARQUET_FOOTER_BYTES_MAX: Bytes = Bytes(16 * 1024 * 1024);
+
+/// Decompressed pages of a Parquet file held at a time: of every column its dictionary and one
+/// page. Most writers make pages of a mebibyte, some of up to a hundred million bytes. However
+/// large a row group is, no more of it is held. A page that would pass this is refused before it is
+/// decompressed.
+pub const PARQUET_PAGES_BYTES_MAX: Bytes = Bytes(256 * 1024 * 1024);
+
+/// Nodes of a Parquet file's schema. A file with more is refused before its rows are read.
+pub const PARQUET_NODES_MAX: usize = 1024;
+
+/// Groups around a column in a Parquet file's schema. A deeper one is refused, so that walking a
+/// row cannot exhaust the stack.
+pub const PARQUET_DEPTH_MAX: usize = 32;
+
 /// Faulty rows kept in a check report. Further ones are counted, not kept, so that a hostile file
 /// cannot grow the report beyond a few hundred kilobytes.
 pub const REPORTED_FAULTS_MAX: usize = 100;

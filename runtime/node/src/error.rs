@@ -5,6 +5,7 @@ use crate::benchmarks::BenchmarkFileError;
 use crate::demo_data::DemoDataError;
 use crate::fs::FileError;
 use crate::public_sets::PublicSetError;
+use crate::rows::RowsError;
 use crate::specs::SpecsError;
 
 /// What went wrong in the real world.
@@ -32,4 +33,7 @@ pub enum NodeError {
     /// The hidden rows cannot be had.
     #[error(transparent)]
     Benchmark(#[from] BenchmarkFileError),
+    /// A dataset file is not rows within the limits.
+    #[error(transparent)]
+    Rows(#[from] RowsError),
 }

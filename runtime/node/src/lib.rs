@@ -10,6 +10,7 @@
 //! - [`artifacts`]: what is pinned in `artifacts.lock`, fetched once and verified on every use
 //! - [`peer`]: bisection over the network
 //! - [`public_sets`]: public data sets, parsed into rows
+//! - [`rows`]: a miner's dataset file of any usual format, row by row
 //! - [`specs`]: eval specs on disk
 //! - [`states`]: checkpoints of training runs
 //! - [`benchmarks`]: the hidden rows, from a file or a public set
@@ -26,6 +27,7 @@ pub mod home;
 pub mod hotkey;
 pub mod peer;
 pub mod public_sets;
+pub mod rows;
 pub mod specs;
 pub mod states;
 #[cfg(test)]

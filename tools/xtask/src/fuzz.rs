@@ -57,12 +57,14 @@ const fn target(name: &'static str, input_kib_max: u32, allocation_mib_max: u32)
     Target { name, input_kib_max, allocation_mib_max }
 }
 
-/// Every target. An import may compute constants of 2^24 elements of 8 bytes; nothing else may ask
-/// for more than a small multiple of its input.
+/// Every target. An import may compute constants of 2^24 elements of 8 bytes; a dataset may be
+/// compressed a thousandfold, and a page of it is held, in a buffer that doubles; nothing else may
+/// ask for more than a small multiple of its input.
 const TARGETS: &[Target] = &[
     target("artifacts", 16, 8),
     target("bisect", 4, 4),
     target("checkpoint", 16, 4),
+    target("datasets", 16, 640),
     target("hotkey", 4, 4),
     target("locks", 16, 4),
     target("merkle", 4, 4),

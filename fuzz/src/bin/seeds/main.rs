@@ -7,6 +7,7 @@ mod gguf;
 mod npz;
 
 use std::fs;
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use dataforge_core::bisect::{Answer, List, Question};
@@ -18,6 +19,7 @@ use dataforge_fuzz::small_model::{parameters, safetensors};
 use dataforge_node::artifacts::{ArtifactLock, Derivation};
 use dataforge_node::hotkey::Hotkey;
 use dataforge_node::public_sets::{date_rows, icd_chapter_rows};
+use dataforge_node::rows::Rows;
 use libfuzzer_sys as _;
 
 /// A target's name, a seed's name, its bytes.
@@ -44,6 +46,9 @@ const FILES: &[(&str, &str, &str)] = &[
     ("eval-specs", "spec.lock", "locks"),
     ("eval-specs", "spec.toml", "spec"),
     ("runtime/graph/fixtures", ".onnx", "onnx"),
+    ("runtime/node/fixtures", ".jsonl", "datasets"),
+    ("runtime/node/fixtures", ".parquet", "datasets"),
+    ("runtime/node/fixtures", ".zst", "datasets"),
     ("tests/golden", ".jsonl", "rows"),
     ("tests/golden", ".proof", "proof"),
     ("tests/golden", ".shown", "proof"),
@@ -212,11 +217,26 @@ sha256 = "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
 bytes = 1
 "#;
 
-/// A lock, and two numbers for a spec.
+/// An array of two rows.
+const ROWS: &[u8] = br#"[{"input": "a\"", "output": ["b"]},
+{}]"#;
+
+/// The same, compressed.
+const ROWS_GZIP: &[u8] = b"\
+    \x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\x8b\xaeV\xca\xcc+(-Q\xb2RPJ\x8cQR\xd2QP\xca/-\
+    \x81\x08D+%)\xc5\xd6\xeapU\xd7\xc6\x02\x00\x12\xcf\x12\xbd'\x00\x00\x00";
+
+/// A lock, two numbers for a spec, and two small datasets.
 fn small() -> Vec<Seed> {
     assert_eq!(ArtifactLock::parse(LOCK).map(|lock| lock.all().count()), Ok(2));
     let lock = ("locks", "small".to_owned(), LOCK.as_bytes().to_vec());
-    vec![lock, ("spec", "numbers".to_owned(), vec![1; 10])]
+    let datasets = [("array", ROWS), ("array-gzip", ROWS_GZIP)].map(|(name, bytes)| {
+        let rows = Rows::from_reader(Path::new(name), Cursor::new(bytes)).expect("an array");
+        assert_eq!(rows.filter(Result::is_ok).count(), 2);
+        ("datasets", name.to_owned(), bytes.to_vec())
+    });
+    let numbers = ("spec", "numbers".to_owned(), vec![1; 10]);
+    [vec![lock, numbers], datasets.to_vec()].concat()
 }
 
 /// Sizes of trees, and which leaf is shown.

@@ -102,9 +102,11 @@ fn config() -> Config {
         .wasm_component_model(true)
         .consume_fuel(true)
         .max_wasm_stack(STACK_BYTES)
+        // Signal handlers belong to the whole process, and emulated CPUs do not run them as others.
+        .signals_based_traps(false)
         // Kernels come optimised. Doing it again takes half as long again to compile and was not
         // seen to make a call faster.
-        .cranelift_opt_level(OptLevel::None)
+        .cranelift_opt_level(OptLevel::Speed)
         // The bits of a NaN are otherwise up to the processor.
         .cranelift_nan_canonicalization(true)
         // Relaxed SIMD is nondeterministic by design. A module that uses it is refused; the second

@@ -24,6 +24,7 @@ type Expect = fn(&SandboxError) -> bool;
 /// A guest, whether it fails when it is loaded rather than called, and how.
 const GUESTS: &[(&str, bool, Expect)] = &[
     ("answer-out-of-bounds", false, |e| matches!(e, SandboxError::InvalidAnswer(_))),
+    ("bomb", false, |e| matches!(e, SandboxError::OutOfMemory { .. })),
     ("core-module", true, |e| refused(e, |r| matches!(r, Refusal::NotAComponent(_)))),
     ("deep-recursion", false, |e| matches!(e, SandboxError::StackOverflow)),
     ("extra-export", true, |e| refused(e, |r| matches!(r, Refusal::Exports { .. }))),
@@ -44,13 +45,17 @@ const GUESTS: &[(&str, bool, Expect)] = &[
     ("other-export", true, |e| refused(e, |r| matches!(r, Refusal::Exports { .. }))),
     ("other-function", true, |e| refused(e, |r| matches!(r, Refusal::Signature { .. }))),
     ("other-type", true, |e| refused(e, |r| matches!(r, Refusal::Signature { .. }))),
+    ("random-import", true, |e| {
+        refused(e, |r| matches!(r, Refusal::Imports(name) if name.starts_with("wasi:random")))
+    }),
+    ("start-loops", true, |e| matches!(e, SandboxError::OutOfFuel { fuel: 50_000_000 })),
     ("table-growth", false, |e| matches!(e, SandboxError::OutOfMemory { .. })),
     ("trap", false, |e| matches!(e, SandboxError::Trap(_))),
     ("trap-at-start", true, |e| matches!(e, SandboxError::Trap(_))),
 ];
 
-/// Guests of the folder that do not fail; each has a test of its own below.
-const WELL_BEHAVED: &[&str] = &["remembers"];
+/// Guests of the folder that have a test of their own below.
+const BY_THEMSELVES: &[&str] = &["nan-answer", "remembers"];
 
 fn refused(error: &SandboxError, expect: fn(&Refusal) -> bool) -> bool {
     matches!(error, SandboxError::Refused(refusal) if expect(refusal))
@@ -92,7 +97,7 @@ fn every_file_of_the_folder_is_tested() {
         .filter(|path| path.extension().is_some_and(|extension| extension == "wat"))
         .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
         .collect();
-    let tested = GUESTS.iter().map(|(name, ..)| *name).chain(WELL_BEHAVED.iter().copied());
+    let tested = GUESTS.iter().map(|(name, ..)| *name).chain(BY_THEMSELVES.iter().copied());
     assert_eq!(files, tested.map(str::to_owned).collect());
 }
 
@@ -102,6 +107,16 @@ fn nothing_survives_a_call() {
     let first = kernel.encode(b"{}", &["a"]).unwrap();
     assert_eq!(first, Encoded { ids: vec![vec![]], fuel: first.fuel });
     assert_eq!(kernel.encode(b"{}", &["a"]).unwrap(), first);
+}
+
+#[test]
+fn a_number_that_is_none_is_no_answer() {
+    let kernel = Sandbox::new().unwrap().diversity_kernel(&guest("nan-answer"), LIMITS).unwrap();
+    let errors = [kernel.measure(&["a"]).unwrap_err(), kernel.dispersion(&[]).unwrap_err()];
+    for error in errors {
+        let expected = |what: &str| what == "NaN is not finite";
+        assert!(matches!(&error, SandboxError::InvalidAnswer(what) if expected(what)), "{error:?}");
+    }
 }
 
 #[test]

@@ -1,0 +1,17 @@
+;; Is never ready to be called.
+(component
+  (core module $module
+    (memory (export "memory") 1)
+    (func $start (loop $forever (br $forever)))
+    (start $start)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
+    (func (export "encode") (param i32 i32 i32 i32) (result i32)
+      unreachable))
+  (core instance $guest (instantiate $module))
+  (func $encode
+    (param "tokenizer-json" (list u8)) (param "texts" (list string))
+    (result (result (list (list u32)) (error string)))
+    (canon lift (core func $guest "encode") (memory $guest "memory")
+      (realloc (func $guest "realloc"))))
+  (instance $tokens (export "encode" (func $encode)))
+  (export "dataforge:kernel/tokens@1.0.0" (instance $tokens)))

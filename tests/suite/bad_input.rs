@@ -131,7 +131,7 @@ fn a_file_that_is_not_there_is_refused() {
 fn a_long_line_is_named_by_row() {
     let scratch = Scratch::new();
     let bytes = edited(|lines| lines[1] = vec![b'x'; 300 * 1024]);
-    refused(&scratch.file("long.jsonl", bytes), &["long.jsonl", "row 2: the line is longer than"]);
+    refused(&scratch.file("long.jsonl", bytes), &["long.jsonl", "row 2: ", "longer than"]);
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn a_line_of_a_gigabyte_is_refused_without_reading_it() {
     // Half of the file would fit.
     let mut limited = limited_to_kibibytes(512 * 1024, &dataforge());
     limited.args(["check", "--spec", "date@1"]).arg(&dataset);
-    Answer::of(&mut limited).expect(2, &["huge.jsonl", "is larger than"]);
+    Answer::of(&mut limited).expect(2, &["huge.jsonl", "row 1: longer than"]);
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
 }
 

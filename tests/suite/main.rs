@@ -6,6 +6,7 @@ mod auditing;
 mod bad_input;
 mod batches;
 mod bisecting;
+mod checking;
 mod demo;
 mod determinism;
 mod engine;

@@ -35,7 +35,8 @@ fn every_command_explains_itself() {
     help("spec show", &["SPEC"]);
     help("spec verify", &["SPEC", "lock"]);
     help("spec lock", &["SPEC", "authors"]);
-    help("check", &["DATASET", "--spec"]);
+    help("check", &["DATASET", "--spec", "--against", "--known", "Parquet"]);
+    help("index", &["DOCUMENTS", "--words", "--out"]);
     help("evaluate", &["DATASET", "--spec", "--seed", "--out", "--benchmark"]);
     help("estimate", &["DATASET", "--spec", "not canonical", "without a proof"]);
     help("model", &["inspect"]);

@@ -71,8 +71,10 @@ pub(crate) enum Command {
         action: SpecAction,
     },
     /// Check a dataset against a spec's rules, without training: what a validator's kernels would
-    /// say.
+    /// say, and beside it near-duplicates, text of known documents, and variety.
     Check(Check),
+    /// Make an index of known documents, for `check --known`.
+    Index(Index),
     /// Evaluate a dataset under a spec and write its score proof.
     Evaluate(Evaluate),
     /// Say about what a dataset would earn, in plain f32: sooner, not canonical, without a proof.
@@ -139,12 +141,38 @@ pub(crate) enum SpecAction {
 
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    /// JSON Lines file.
+    /// JSON Lines, a JSON array or Parquet, plain or (the first two) within gzip or zstd. What is
+    /// submitted is JSON Lines.
     pub(crate) dataset: PathBuf,
 
     /// Eval spec, as name@version.
     #[arg(long)]
     pub(crate) spec: String,
+
+    /// An earlier dataset of the same spec, in any of these formats, of which rows should not be
+    /// copied. May be given more than once.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) against: Vec<PathBuf>,
+
+    /// An index of known documents, as `dataforge index` makes it: rows with parts of them are
+    /// named.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) known: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Index {
+    /// Text files in UTF-8.
+    #[arg(required = true)]
+    pub(crate) documents: Vec<PathBuf>,
+
+    /// Words that must stand in a row as they stand in a document: 2 to 64.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(2..=64))]
+    pub(crate) words: u32,
+
+    /// Where the index is written.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
 }
 
 #[derive(Debug, Args)]

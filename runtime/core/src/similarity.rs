@@ -12,6 +12,11 @@ pub const SIGNATURE_BYTES: usize = 128;
 /// Band keys of a sketch.
 pub const BANDS: usize = 32;
 
+/// Similarity from which texts are near-duplicates. Measured on 4,000 real passages in some 100
+/// languages and 2,000 edited copies: 99.8 % of the twins found are copies, 97.8 % of the copies
+/// are found (`cargo xtask conformance`).
+pub const TWIN_LEAST: Ppm = Ppm(600_000);
+
 /// Earlier texts of one bucket that a text is compared with. They differ from each other, so the
 /// first few tell who is near; without a bound, a dataset of one template would cost its square.
 const LEADERS_MAX: usize = 8;
@@ -142,19 +147,24 @@ impl Sketches {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-    /// A sketch whose first `bytes` of the signature are `kind`, and the others its own.
+    /// A sketch whose first `bytes` of the signature are `kind`, with their bands, and the others
+    /// its own.
     fn sketch(kind: u8, bytes: usize, own: u32) -> Sketch {
-        let place = |index: usize| own.wrapping_mul(2_654_435_761).wrapping_add(index as u32);
-        let signature = std::array::from_fn(|index| match index < bytes {
-            true => kind,
-            false => 128 | (place(index) >> 13) as u8,
-        });
-        let bands = std::array::from_fn(|index| match 4 * index + 4 <= bytes {
-            true => u32::from(kind),
-            false => place(index),
-        });
-        Sketch { digest: [kind; 32], signature, bands }
+        let own = |index: usize| {
+            let mut hasher = DefaultHasher::new();
+            (own, index).hash(&mut hasher);
+            let [a, b, c, d, e, ..] = hasher.finish().to_be_bytes();
+            (128 | a, u32::from_be_bytes([b, c, d, e]))
+        };
+        let byte = |index| if index < bytes { kind } else { own(index).0 };
+        let band = |index| if index < bytes / 4 { kind.into() } else { own(index).1 };
+        Sketch {
+            digest: [kind; 32],
+            signature: std::array::from_fn(byte),
+            bands: std::array::from_fn(band),
+        }
     }
 
     fn twins(sketches: &[Sketch], least: u32) -> Vec<Option<u32>> {

@@ -5,13 +5,12 @@
 
 use crate::calls::{self, in_order};
 use crate::error::EvaluateError;
+use crate::tally::Tally;
 use crate::world::{Pinned, Progress, World};
-use dataforge_core::dataset::{CheckReport, RawSubmission, Row, RowFault};
+use dataforge_core::dataset::{CheckReport, RawSubmission, Row};
 use dataforge_core::hash::{FileDigest, RowFingerprint, file_digest};
-use dataforge_core::limits::REPORTED_FAULTS_MAX;
 use dataforge_core::plan::TokenRow;
-use dataforge_core::spec::{Piece, PinnedSpec, Spec};
-use dataforge_core::units::Fuel;
+use dataforge_core::spec::{Piece, PinnedSpec, RowRules, Spec};
 use dataforge_sandbox::{
     KernelLimits, RowOutcome, Sandbox, SandboxError, SchemaKernel, SchemaRules, TokenizerKernel,
 };
@@ -112,68 +111,67 @@ impl Inspector {
         world: &dyn World,
         raw: &RawSubmission<'_>,
     ) -> Result<Inspection, EvaluateError> {
-        let mut faults = Faults::default();
-        let mut fuel = 0;
+        let total = raw.lines().len() as u32;
+        let mut tally = Tally::of(total);
         let start = world.elapsed();
-        faults.count(raw, &self.spec);
-        let rows = self.check(world, raw, &mut faults, &mut fuel)?;
+        tally.count(total, &self.spec.rows);
+        let rows = self.check(world, raw.lines(), &mut tally)?;
         let checked = world.elapsed();
-        let tokens = if faults.total == 0 {
-            self.tokenise_rows(&rows, &mut faults, &mut fuel)?
-        } else {
-            vec![]
-        };
-        let report = CheckReport {
-            rows: raw.lines().len() as u32,
-            faults_total: faults.total,
-            faults: faults.kept,
-            fuel: Fuel(fuel),
-        };
+        let tokens = self.tokenise_rows(&rows, &mut tally)?;
+        // After a call that failed, rows behind it are not seen; the report counts them all.
+        tally.rows = total;
+        let report = tally.report();
+        let rows = rows.into_iter().map(|(_, row)| row).collect();
         let accepted = report.accepted().then_some(Accepted { rows, tokens });
         let (checking, tokenising) = (checked - start, world.elapsed() - checked);
         Ok(Inspection { report, accepted, checking, tokenising })
     }
 
-    fn check(
+    /// The rules of the spec that are about the dataset as a whole.
+    pub(crate) fn row_rules(&self) -> &RowRules {
+        &self.spec.rows
+    }
+
+    /// Checks the next lines of a dataset. Gives the rows that pass, with their numbers.
+    pub(crate) fn check(
         &self,
         world: &dyn World,
-        raw: &RawSubmission<'_>,
-        faults: &mut Faults,
-        fuel: &mut u64,
-    ) -> Result<Vec<Row>, EvaluateError> {
+        lines: &[&[u8]],
+        tally: &mut Tally,
+    ) -> Result<Vec<(u32, Row)>, EvaluateError> {
         let rules = SchemaRules {
             schema_json: &self.schema_json,
             input_field: &self.spec.rows.input,
             output_field: &self.spec.rows.output,
             field_bytes_max: self.spec.rows.field_bytes_max.get(),
         };
-        let total = raw.lines().len() as u32;
         let mut rows = Vec::new();
-        let mut done = 0;
         let per_call = self.spec.limits.rows_per_call.get() as usize;
-        let calls = calls::cut(raw.lines(), per_call, |line| line.len());
+        let calls = calls::cut(lines, per_call, |line| line.len());
         let checked = in_order(self.calls_at_once, calls, |lines| self.schema.check(&rules, lines));
         for (lines, checked) in checked {
             if world.cancelled() {
                 return Err(EvaluateError::Cancelled);
             }
+            let first = tally.rows + 1;
             let checked = match blame(checked, &self.spec.kernels.schema)? {
                 Ok(checked) => checked,
                 Err(reason) => {
-                    let last = done as usize + lines.len();
-                    faults.add(0, "", format!("rows {} to {last}: {reason}", done + 1));
+                    let last = tally.rows as usize + lines.len();
+                    tally.add(0, "", format!("rows {first} to {last}: {reason}"));
                     return Ok(rows);
                 }
             };
-            *fuel += checked.fuel;
-            for (row, outcome) in (done + 1..).zip(checked.rows) {
+            tally.fuel += checked.fuel;
+            for (row, outcome) in (first..).zip(checked.rows) {
                 match outcome {
-                    RowOutcome::Row { input, output } => rows.push(Row { input, output }),
-                    RowOutcome::Fault { pointer, reason } => faults.add(row, &pointer, reason),
+                    RowOutcome::Row { input, output } => rows.push((row, Row { input, output })),
+                    RowOutcome::Fault { pointer, reason } => tally.add(row, &pointer, reason),
                 }
             }
-            done += lines.len() as u32;
-            world.progress(Progress::Checked { rows: done, total });
+            tally.rows += lines.len() as u32;
+            let total = tally.expected.max(tally.rows);
+            world.progress(Progress::Checked { rows: tally.rows, total });
         }
         Ok(rows)
     }
@@ -195,35 +193,38 @@ impl Inspector {
             reason,
         };
         let raw = RawSubmission::split(bytes).map_err(|error| bad(error.to_string()))?;
-        let (mut faults, mut fuel) = (Faults::default(), 0);
-        let rows = self.check(world, &raw, &mut faults, &mut fuel)?;
-        let tokens = self.tokenise_rows(&rows, &mut faults, &mut fuel)?;
-        match faults.kept.first() {
+        let mut tally = Tally::of(raw.lines().len() as u32);
+        let rows = self.check(world, raw.lines(), &mut tally)?;
+        let tokens = self.tokenise_rows(&rows, &mut tally)?;
+        match tally.first_fault() {
             Some(fault) => Err(bad(fault.to_string())),
             None => Ok(tokens),
         }
     }
 
-    fn tokenise_rows(
+    /// Tokenises rows, if no row has been at fault: what is not accepted need not be trained on.
+    pub(crate) fn tokenise_rows(
         &self,
-        rows: &[Row],
-        faults: &mut Faults,
-        fuel: &mut u64,
+        rows: &[(u32, Row)],
+        tally: &mut Tally,
     ) -> Result<Vec<TokenRow>, EvaluateError> {
+        if tally.first_fault().is_some() {
+            return Ok(vec![]);
+        }
         let pairs: Vec<_> =
-            rows.iter().map(|row| (row.input.as_str(), row.output.as_str())).collect();
-        let tokenised = match self.tokenise(&pairs, fuel)? {
+            rows.iter().map(|(_, row)| (row.input.as_str(), row.output.as_str())).collect();
+        let tokenised = match self.tokenise(&pairs, &mut tally.fuel)? {
             Ok(tokenised) => tokenised,
             Err(reason) => {
-                faults.add(0, "", reason);
+                tally.add(0, "", reason);
                 return Ok(vec![]);
             }
         };
         let mut tokens = Vec::with_capacity(rows.len());
-        for (row, tokenised) in (1..).zip(tokenised) {
+        for ((row, _), tokenised) in rows.iter().zip(tokenised) {
             match tokenised {
                 Ok(row) => tokens.push(row),
-                Err(reason) => faults.add(row, "", reason),
+                Err(reason) => tally.add(*row, "", reason),
             }
         }
         Ok(tokens)
@@ -318,30 +319,6 @@ fn framed(before: &[Piece], field: &str, after: &[Piece]) -> Vec<Piece> {
     framed
 }
 
-/// Faults found, of which the first are kept.
-#[derive(Default)]
-struct Faults {
-    total: u32,
-    kept: Vec<RowFault>,
-}
-
-impl Faults {
-    fn add(&mut self, row: u32, pointer: &str, reason: String) {
-        self.total += 1;
-        if self.kept.len() < REPORTED_FAULTS_MAX {
-            self.kept.push(RowFault { row, pointer: pointer.into(), reason });
-        }
-    }
-
-    fn count(&mut self, raw: &RawSubmission<'_>, spec: &Spec) {
-        let (rows, rules) = (raw.lines().len(), &spec.rows);
-        let (min, max) = (rules.count_min.get(), rules.count_max.get());
-        if rows < min as usize || rows > max as usize {
-            self.add(0, "", format!("{rows} rows, the spec asks for {min} to {max}"));
-        }
-    }
-}
-
 /// Sorts a kernel's error: `Ok(Err(reason))` when the submission is to blame, since it made the
 /// kernel run out of what the spec grants.
 fn blame<T>(
@@ -360,7 +337,7 @@ fn blame<T>(
     }
 }
 
-fn in_kernel(kernel: &str) -> impl Fn(SandboxError) -> EvaluateError + '_ {
+pub(crate) fn in_kernel(kernel: &str) -> impl Fn(SandboxError) -> EvaluateError + '_ {
     move |source| EvaluateError::Kernel { kernel: kernel.to_owned(), source }
 }
 

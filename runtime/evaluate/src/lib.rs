@@ -3,8 +3,8 @@
 //! [`Evaluator::evaluate`] is the one path from a submission's bytes to a [`ScoreProof`]: split,
 //! checked by the schema kernel, tokenised, trained, scored. Each stage takes the type that only
 //! the stage before can build. [`audit::replay`] runs the same function again and names the first
-//! thing that differs. [`estimate()`] is a miner's quick look in plain f32, without a proof. The
-//! world (files, clock, progress, cancellation) comes in through one trait, [`World`].
+//! thing that differs. [`estimate()`] is a miner's quick look in plain f32, and [`Surveyor`] a
+//! look without training; neither makes a proof. The world (files, clock, progress, cancellation) comes in through one trait, [`World`].
 //!
 //! [`ScoreProof`]: dataforge_core::proof::ScoreProof
 #![forbid(unsafe_code)]
@@ -22,6 +22,8 @@ mod inspect;
 mod kept;
 mod questions;
 mod setup;
+mod survey;
+mod tally;
 mod text_metrics;
 mod train;
 mod warm;
@@ -34,12 +36,13 @@ pub use dataforge_engine::{
     UnknownProvider,
 };
 pub use dataforge_graph::onnx::import as model;
-pub use dataforge_sandbox::{CodeName, CodeSecret, CodeStore, SandboxError};
+pub use dataforge_sandbox::{CodeName, CodeSecret, CodeStore, Measures, SandboxError};
 pub use error::EvaluateError;
 pub use estimate::{Ending, Estimate, estimate};
 pub use evaluator::{Evaluation, Evaluator, Timings};
 pub use inspect::{Accepted, Inspection, Inspector};
 pub use questions::tokenise_candidates;
 pub use setup::run_ids;
+pub use survey::{Known, Like, Place, Survey, Surveyor, index};
 pub use weights::{WeightsFileError, read_weights, reference_weights};
 pub use world::{Pinned, Progress, World, WorldError};

@@ -1,9 +1,8 @@
 //! `dataforge estimate`: about what `dataforge evaluate` would say, sooner and without a proof.
 
 use crate::arguments::Estimate as Arguments;
-use crate::commands::evaluate::{
-    print_report, read_dataset, report_json, timing_line, timings_json,
-};
+use crate::commands::check::{print_report, report_json};
+use crate::commands::evaluate::{read_dataset, timing_line, timings_json};
 use crate::context::Context;
 use crate::exit::Answer;
 use crate::output::{self, nats};

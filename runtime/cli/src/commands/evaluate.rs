@@ -1,17 +1,16 @@
-//! `dataforge check` and `dataforge evaluate`: a dataset through the kernels, or all the way to its
-//! proof.
+//! `dataforge evaluate`: a dataset all the way to its proof.
 
-use crate::arguments::{Check, Evaluate, KeepStates};
+use crate::arguments::{Evaluate, KeepStates};
+use crate::commands::check::{print_report, report_json};
 use crate::context::Context;
 use crate::exit::Answer;
 use crate::output::{self, nats};
 use crate::progress::Stage;
 use anyhow::Context as _;
-use dataforge_core::dataset::{CheckReport, RawSubmission};
 use dataforge_core::limits::DATASET_BYTES_MAX;
 use dataforge_core::proof::{Measurement, Metrics, Run, ScoreProof, Verdict, Whose};
 use dataforge_core::units::Bytes;
-use dataforge_evaluate::{Evaluation, Evaluator, Inspector, Timings};
+use dataforge_evaluate::{Evaluation, Evaluator, Timings};
 use dataforge_node::fs::{read_bounded, write_atomic};
 use dataforge_node::hotkey::Hotkey;
 use dataforge_node::states::StateStore;
@@ -21,25 +20,6 @@ use std::time::Duration;
 
 pub(crate) fn read_dataset(path: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(read_bounded(path, DATASET_BYTES_MAX)?)
-}
-
-pub(crate) fn check(context: &Context, arguments: &Check) -> anyhow::Result<Answer> {
-    let specs = context.specs()?;
-    let pinned = specs.load(&arguments.spec)?;
-    let bytes = read_dataset(&arguments.dataset)?;
-    let name = arguments.dataset.display();
-    let raw = RawSubmission::split(&bytes).with_context(|| name.to_string())?;
-    context.provision(&[&pinned.spec().model.tokenizer])?;
-    let stage = Stage::new(&name.to_string());
-    let world = context.world(&specs, &pinned, &stage);
-    let report = Inspector::load(&world, &pinned)?.inspect(&world, &raw)?.report;
-    stage.finish();
-    if context.json {
-        output::json(&report_json(&report))?;
-    } else {
-        print_report(&arguments.dataset, &report)?;
-    }
-    Ok(report.accepted().into())
 }
 
 pub(crate) fn run(context: &Context, arguments: &Evaluate) -> anyhow::Result<Answer> {
@@ -73,18 +53,6 @@ pub(crate) fn run(context: &Context, arguments: &Evaluate) -> anyhow::Result<Ans
         output::line(&format!("proof written to {}", arguments.out.display()))?;
     }
     Ok((evaluation.proof.verdict() != Verdict::Rejected).into())
-}
-
-pub(crate) fn print_report(dataset: &Path, report: &CheckReport) -> anyhow::Result<()> {
-    for fault in &report.faults {
-        output::line(&format!("{}: {fault}", dataset.display()))?;
-    }
-    let kept = report.faults.len();
-    if report.faults_total as usize > kept {
-        output::line(&format!("… and {} more faults", report.faults_total as usize - kept))?;
-    }
-    let verdict = if report.accepted() { "accepted" } else { "rejected" };
-    output::line(&format!("{verdict}: {} rows, {} faults", report.rows, report.faults_total))
 }
 
 fn print_evaluation(dataset: &Path, evaluation: &Evaluation) -> anyhow::Result<()> {
@@ -171,16 +139,6 @@ fn run_lines(whose: Whose, run: &Run) -> Vec<String> {
             vec![format!("{name}   diverged at step {at}; lift 0")]
         }
     }
-}
-
-pub(crate) fn report_json(report: &CheckReport) -> Value {
-    json!({
-        "accepted": report.accepted(),
-        "rows": report.rows,
-        "faults_total": report.faults_total,
-        "faults": report.faults,
-        "fuel": report.fuel,
-    })
 }
 
 /// What a proof says, for programs.

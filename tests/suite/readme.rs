@@ -52,6 +52,9 @@ const COMMANDS: &[(&str, RunBy)] = &[
     ("dataforge proof disclose half.proof --step 100 --out step-100.shown", RunBy::Here),
     ("dataforge proof verify step-100.shown", RunBy::Here),
     ("dataforge check data/half.jsonl --spec date@1", RunBy::Here),
+    ("dataforge check data/copy.jsonl --spec date@1 --against data/honest.jsonl", RunBy::Here),
+    ("dataforge index data/honest.jsonl --out known.index", RunBy::Here),
+    ("dataforge check data/half.jsonl --spec date@1 --known known.index", RunBy::Here),
     ("dataforge artifacts verify", RunBy::Here),
 ];
 

@@ -1,7 +1,8 @@
 //! The contamination kernel: which parts of a text are n-grams of known documents.
 //!
 //! It makes the index of the documents as well as looking texts up in it, so that both sides agree
-//! on what a word is. Which documents count, and how much overlap is too much, is for the eval spec.
+//! on what a word is. Which documents count, and how much overlap is too much, is for others to
+//! say.
 //!
 //! Invariant: the evidence of a text depends on the index and that text alone.
 

@@ -2,31 +2,47 @@
 //!
 //! `native KERNEL SETTING INPUT PASSES ANSWERS` answers the whole input in one call on one thread,
 //! as often as asked, and prints the seconds of each pass as a JSON list. `dataforge-bench kernels`
-//! takes the same arguments and writes the same answers, from WebAssembly. Nothing that a
-//! validator, auditor or miner runs is here.
+//! takes the same arguments and writes the same answers, from WebAssembly. `native schema-suite
+//! FOLDER` answers the JSON Schema project's test cases, as does `dataforge-bench schema-suite`.
+//! Nothing that a validator, auditor or miner runs is here.
 
 mod parties;
+mod suite;
 
+use std::error::Error;
 use std::process::ExitCode;
+
+use serde_json::Value;
+
+const USAGE: &str = "usage: native KERNEL SETTING INPUT PASSES ANSWERS\n       \
+                            native schema-suite FOLDER";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [kernel, setting, input, passes, answers] = arguments.as_slice() else {
-        eprintln!("usage: native KERNEL SETTING INPUT PASSES ANSWERS");
-        return ExitCode::from(2);
-    };
-    let Ok(passes) = passes.parse() else {
-        eprintln!("PASSES is not a number: {passes}");
-        return ExitCode::from(2);
-    };
-    match parties::run(kernel, setting, input, passes, answers) {
-        Ok(seconds) => {
-            println!("{seconds}");
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&arguments) {
+        Some(Ok(answer)) => {
+            println!("{answer}");
             ExitCode::SUCCESS
         }
-        Err(error) => {
+        Some(Err(error)) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
+        None => {
+            eprintln!("{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// None if the arguments mean nothing.
+fn run(arguments: &[&str]) -> Option<Result<Value, Box<dyn Error>>> {
+    match *arguments {
+        ["schema-suite", folder] => Some(suite::run(folder)),
+        [kernel, setting, input, passes, answers] => {
+            Some(parties::run(kernel, setting, input, passes.parse().ok()?, answers))
+        }
+        _ => None,
     }
 }

@@ -167,12 +167,16 @@ pub(crate) struct Index {
     pub(crate) documents: Vec<PathBuf>,
 
     /// Words that must stand in a row as they stand in a document: 2 to 64.
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(2..=64))]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = words())]
     pub(crate) words: u32,
 
     /// Where the index is written.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
+}
+
+fn words() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(2..=64)
 }
 
 #[derive(Debug, Args)]

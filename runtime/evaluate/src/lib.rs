@@ -4,7 +4,8 @@
 //! checked by the schema kernel, tokenised, trained, scored. Each stage takes the type that only
 //! the stage before can build. [`audit::replay`] runs the same function again and names the first
 //! thing that differs. [`estimate()`] is a miner's quick look in plain f32, and [`Surveyor`] a
-//! look without training; neither makes a proof. The world (files, clock, progress, cancellation) comes in through one trait, [`World`].
+//! look without training; neither makes a proof. The world (files, clock, progress, cancellation)
+//! comes in through one trait, [`World`].
 //!
 //! [`ScoreProof`]: dataforge_core::proof::ScoreProof
 #![forbid(unsafe_code)]

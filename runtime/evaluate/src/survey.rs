@@ -2,8 +2,9 @@
 //! it near-duplicates, text that is known, and variety.
 //!
 //! A dataset comes in parts and may be larger than an evaluation takes: what is kept of a row is a
-//! sketch of some hundred bytes. The verdict is [`Inspector`]'s, and for a dataset that comes in one
-//! part the report is the one that a proof commits to. The rest is advice: no proof depends on it.
+//! sketch of some hundred bytes. The verdict is [`Inspector`]'s, and of an accepted dataset that
+//! comes in one part the report is the one that a proof commits to. The rest is advice: no proof
+//! depends on it.
 
 use crate::calls::{self, in_order};
 use crate::error::EvaluateError;
@@ -151,7 +152,7 @@ impl Surveyor {
         })
     }
 
-    /// Goes on to the next of the earlier datasets, of which the one surveyed should hold no copies.
+    /// Goes on to the next of the earlier datasets, which the surveyed one should not copy.
     pub fn begin_earlier(&mut self) {
         self.earlier = Some(self.earlier.map_or(0, |earlier| earlier + 1));
         self.earlier_rows = Tally::default();

@@ -79,11 +79,13 @@ pub enum SandboxError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The module exceeds [`KernelLimits::module_bytes_max`].
-    #[error("it has {bytes} bytes, the limit is {max}")]
-    TooLarge {
-        /// Size of the module.
-        bytes: u64,
+    /// It would take too long to compile, or too much memory.
+    #[error("it has {count} {what}, the limit is {max}")]
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much there is, as far as was counted.
+        count: u64,
         /// The limit.
         max: u64,
     },

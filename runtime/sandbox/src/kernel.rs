@@ -13,7 +13,7 @@ use wasmtime::component::{
 use wasmtime::{Engine, Store, Trap};
 
 use crate::store::{self, CallState};
-use crate::{CodeStore, KernelLimits, Refusal, SandboxError, code};
+use crate::{CodeStore, KernelLimits, Refusal, SandboxError, code, shape};
 
 /// What wasmtime says when an answer exceeds the store's hostcall fuel. It has no error type for
 /// it; a test of the hostile guests fails should the words ever change.
@@ -55,10 +55,7 @@ where
         wasm: &[u8],
         limits: KernelLimits,
     ) -> Result<Self, SandboxError> {
-        let bytes = wasm.len() as u64;
-        if bytes > limits.module_bytes_max {
-            return Err(Refusal::TooLarge { bytes, max: limits.module_bytes_max }.into());
-        }
+        shape::check(wasm, limits)?;
         let component = code::component(engine, store, wasm)
             .map_err(|error| Refusal::NotAComponent(format!("{error:#}")))?;
         check_shape(engine, &component, F::INTERFACE)?;

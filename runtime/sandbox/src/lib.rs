@@ -27,6 +27,7 @@ mod limits;
 mod metrics;
 mod sandbox;
 mod schema;
+mod shape;
 mod similarity;
 mod store;
 mod tokenizer;

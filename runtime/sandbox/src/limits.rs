@@ -1,6 +1,27 @@
 //! What a kernel may use, one limit per resource.
 //!
-//! Each limit bounds one call, because every call has a fresh instance. All of them change
+//! | resource | unit | most | beyond it |
+//! |---|---|---|---|
+//! | component | bytes | [`module_bytes_max`](KernelLimits::module_bytes_max) | refused, unparsed |
+//! | core modules | | 4 | refused, not compiled |
+//! | functions | | 20,000 | refused, not compiled |
+//! | one function | bytes | 262,144 | refused, not compiled |
+//! | locals of one function | | 4,096 | refused, not compiled |
+//! | imports | | 0 | refused |
+//! | exports | | the world's one interface | refused |
+//! | memory | bytes | [`memory_bytes_max`](KernelLimits::memory_bytes_max) | growth fails; if the call then stops, out of memory |
+//! | tables | elements | [`table_elements_max`](KernelLimits::table_elements_max) | the same |
+//! | work of a call | fuel | [`fuel_per_call`](KernelLimits::fuel_per_call) | out of fuel |
+//! | native stack | bytes | 1,048,576 | stack overflow: never a verdict |
+//! | arguments of a call | bytes | [`input_bytes_max`](KernelLimits::input_bytes_max) | an error of the caller |
+//! | answer of a call | bytes | [`output_bytes_max`](KernelLimits::output_bytes_max) | refused |
+//!
+//! What a submission is blamed for, when its rows make a pinned kernel reach a limit, is for the
+//! caller to say: memory, fuel and answer reject it. Time and memory for compiling are bounded by
+//! the first five. Limits of a row are those of its call: a batch that passes one is rejected with
+//! the numbers of its rows.
+//!
+//! Limits of a call bound one call, because every call has a fresh instance. All of them change
 //! verdicts, so people who compare results must use the same values; the defaults are meant for
 //! that.
 
@@ -8,7 +29,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KernelLimits {
     /// Size of the component, in bytes. Compiling takes time and memory in proportion to it. A
-    /// larger module is refused before it is parsed.
+    /// larger component is refused before it is parsed.
     pub module_bytes_max: u64,
     /// Linear memory of the instance, in bytes. Protects the validator's memory. Growth beyond it
     /// fails inside the guest; if the call then stops, it is reported as out of memory.

@@ -129,7 +129,10 @@ fn a_module_over_the_limit_is_refused_unparsed() {
     };
     assert!(matches!(refusal(&garbage), Refusal::NotAComponent(_)));
     let larger = [garbage, vec![0]].concat();
-    assert!(matches!(refusal(&larger), Refusal::TooLarge { bytes: 65_537, max: 65_536 }));
+    assert!(matches!(
+        refusal(&larger),
+        Refusal::TooMany { what: "bytes", count: 65_537, max: 65_536 }
+    ));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use dataforge_sandbox::{
-    Encoded, KernelLimits, RowOutcome, Sandbox, SandboxError, SchemaKernel, SchemaRules,
+    Checked, Encoded, KernelLimits, RowOutcome, Sandbox, SandboxError, SchemaKernel, SchemaRules,
     TokenizerKernel,
 };
 
@@ -169,6 +169,15 @@ fn a_batch() {
     assert_eq!(checked.fuel, 55_238_954);
     assert_eq!(SCHEMA.check(&RULES, &lines).unwrap(), checked);
     assert_eq!(SCHEMA.check(&RULES, &[]).unwrap().rows, []);
+
+    let wasm = pinned("schema-1.1.0.wasm");
+    let faster = Sandbox::new().unwrap().schema_kernel(&wasm, KernelLimits::default()).unwrap();
+    let again = faster.check(&RULES, &lines).unwrap();
+    assert_eq!(again, Checked { fuel: 41_548_464, ..checked });
+    let hostile = ["[".repeat(100_000), r#"{"input": "\ud800"}"#.into(), "é".repeat(9)];
+    let hostile: Vec<&[u8]> = hostile.iter().map(|line| line.as_bytes()).collect();
+    let faults = faster.check(&RULES, &hostile).unwrap().rows;
+    assert_eq!(faults, SCHEMA.check(&RULES, &hostile).unwrap().rows);
 }
 
 /// A tokenizer with the parts that the demo's model uses: NFC, a word mark for each space, a split
@@ -238,4 +247,9 @@ fn a_batch_of_texts() {
     assert_eq!(ids.len(), texts.len());
     check_ids(texts[999], &ids[999]);
     assert_eq!(fuel, 80_088_900);
+
+    let wasm = pinned("tokenizer-1.1.0.wasm");
+    let faster = Sandbox::new().unwrap().tokenizer_kernel(&wasm, KernelLimits::default()).unwrap();
+    let again = faster.encode(TOKENIZER_JSON.as_bytes(), &texts).unwrap();
+    assert_eq!(again, Encoded { ids, fuel: 70_347_167 });
 }

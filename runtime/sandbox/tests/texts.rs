@@ -61,7 +61,7 @@ const FOX: &str = "The quick brown fox jumps over the lazy dog; 素早い茶色�
 fn near_duplicates_are_near() {
     let edited = "the QUICK brown fox jumped over the lazy dog: 素早い茶色の狐";
     let texts = [FOX, "The quick, brown fox jumps over the lazy dog — 素早い茶色の狐!", edited, ""];
-    let sketches = value(SIMILARITY.sketch(&texts), 214_789);
+    let sketches = value(SIMILARITY.sketch(&texts), 191_718);
     assert_eq!(sketches[0], sketches[1]);
     let near = |other: usize| sketches[0].similarity(&sketches[other]);
     assert_eq!((near(1), near(2), near(3)), (Ppm(1_000_000), Ppm(780_392), Ppm(0)));
@@ -74,10 +74,10 @@ fn near_duplicates_are_near() {
 #[test]
 fn what_was_taken_is_shown() {
     let documents = [FOX, "Another document with words of its own."];
-    let index = value(CONTAMINATION.index(4, &documents), 60_103);
+    let index = value(CONTAMINATION.index(4, &documents), 55_256);
     assert_eq!(index.len(), 8 + 5 * 17);
     let texts = ["A Quick Brown Fox, jumps over it", "nothing of the sort is there", ""];
-    let found = value(CONTAMINATION.overlap(&index, &texts), 26_493);
+    let found = value(CONTAMINATION.overlap(&index, &texts), 23_836);
     assert_eq!(found[0], Evidence { ngrams: 4, found: 2, part: 2..29 });
     assert_eq!(&texts[0][found[0].part.clone()], "Quick Brown Fox, jumps over");
     assert_eq!((found[1].found, found[1].part.clone(), found[2].ngrams), (0, 0..0, 0));
@@ -93,7 +93,7 @@ fn what_was_taken_is_shown() {
 fn answers_are_measured() {
     let pair = |answer, reference| Pair { answer, reference };
     let pairs = [pair("A quick fox!", "the quick brown fox"), pair("", ""), pair("狐", "茶色の狐")];
-    let scores = value(METRICS.measure(&pairs), 91_114);
+    let scores = value(METRICS.measure(&pairs), 81_318);
     let unigrams = Overlap { precision: 2.0 / 3.0, recall: 0.5, f1: 0.571_428_571_428_571_5 };
     assert_eq!((scores[0].exact_match, scores[0].rouge1), (false, unigrams));
     assert_eq!((scores[1].exact_match, scores[1].chrf), (true, 0.0));
@@ -103,10 +103,10 @@ fn answers_are_measured() {
 #[test]
 fn variety_is_measured() {
     let texts = ["one two three", "one two four", "five"];
-    let measures = value(DIVERSITY.measure(&texts), 76_688);
+    let measures = value(DIVERSITY.measure(&texts), 70_447);
     assert_eq!((measures.words, measures.distinct1), (7, 5.0 / 7.0));
     assert_eq!(measures.self_similarity, 0.222_222_222_222_222_3);
-    let dispersion = value(DIVERSITY.dispersion(&[&[1.0, 0.0], &[0.0, 2.0]]), 3_666);
+    let dispersion = value(DIVERSITY.dispersion(&[&[1.0, 0.0], &[0.0, 2.0]]), 2_824);
     assert_eq!(dispersion, 1.0);
     for vectors in [&[&[1.0, 0.0][..], &[1.0]][..], &[&[0.0]], &[&[f32::NAN]], &[&[f32::INFINITY]]]
     {
@@ -160,15 +160,24 @@ fn check_end(call: impl Fn() -> Result<u64, SandboxError>) {
     assert_eq!(call().map_err(|error| error.to_string()), end);
 }
 
-/// A kernel without tests must not be pinned: `kernels.rs` has those of the first two here.
+/// A kernel without tests must not be pinned: `kernels.rs` has those of `schema` and `tokenizer`.
 #[test]
 fn every_pinned_kernel_is_tested() {
     let files: BTreeSet<String> = fs::read_dir(folder())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    let tested = ["schema", "tokenizer", "contamination", "diversity", "metrics", "similarity"];
-    assert_eq!(files, tested.map(|name| format!("{name}-1.0.0.wasm")).into());
+    let tested = [
+        "contamination-1.0.0",
+        "diversity-1.0.0",
+        "metrics-1.0.0",
+        "schema-1.0.0",
+        "schema-1.1.0",
+        "similarity-1.0.0",
+        "tokenizer-1.0.0",
+        "tokenizer-1.1.0",
+    ];
+    assert_eq!(files, tested.map(|name| format!("{name}.wasm")).into());
 }
 
 fn hex(bytes: &[u8]) -> String {

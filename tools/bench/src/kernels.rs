@@ -9,7 +9,6 @@ use dataforge_sandbox::{
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 /// Items of a call. Specs allow fewer, so that a hostile row costs little; what a call costs by
 /// itself, such as loading a tokenizer, is part of the measurement all the same.
@@ -38,8 +37,7 @@ type Answered = anyhow::Result<(Vec<f64>, Vec<Value>)>;
 /// Answers everything on one thread; gives the seconds of each pass.
 pub(crate) fn run(arguments: &Kernels) -> anyhow::Result<Vec<f64>> {
     let Kernels { kernel, setting, input, passes, answers } = arguments;
-    let file = Path::new("eval-specs/kernels").join(format!("{kernel}-1.0.0.wasm"));
-    let wasm = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let wasm = pinned(kernel)?;
     let input = fs::read_to_string(input)?;
     let (seconds, lines) = match kernel.as_str() {
         "contamination" => contamination(&wasm, setting, &input, *passes)?,
@@ -54,11 +52,27 @@ pub(crate) fn run(arguments: &Kernels) -> anyhow::Result<Vec<f64>> {
     Ok(seconds)
 }
 
+/// A pinned kernel, by its name.
+pub(crate) fn pinned(kernel: &str) -> anyhow::Result<Vec<u8>> {
+    let version = latest(kernel);
+    let file = Path::new("eval-specs/kernels").join(format!("{kernel}-{version}.wasm"));
+    fs::read(&file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+/// The version that new specs name.
+pub(crate) fn latest(kernel: &str) -> &'static str {
+    match kernel {
+        "schema" | "tokenizer" => "1.1.0",
+        _ => "1.0.0",
+    }
+}
+
 fn texts(lines: &str) -> anyhow::Result<Vec<String>> {
     Ok(lines.lines().map(serde_json::from_str).collect::<Result<_, _>>()?)
 }
 
 /// Answers all items in calls of [`CALL_ITEMS`].
+#[expect(clippy::disallowed_methods, reason = "a bench measures time")]
 fn timed<I, A>(
     passes: usize,
     items: &[I],
@@ -67,7 +81,7 @@ fn timed<I, A>(
     let (mut seconds, mut answers) = (vec![], vec![]);
     for _ in 0..passes {
         answers.clear();
-        let start = Instant::now();
+        let start = std::time::Instant::now();
         for items in items.chunks(CALL_ITEMS) {
             answers.extend(call(items)?);
         }

@@ -4,10 +4,12 @@
 //! to; `train` runs a workload to its end and scores it; `export` writes the first step as an ONNX
 //! test case. `cargo xtask bench` and `cargo xtask quality` call them, and `step.py` beside this
 //! crate. `forward` writes a reference model's forward graph, for `forward.py`; `imported` trains
-//! what `exported.py` wrote; `separation` evaluates honest and dishonest datasets. No test depends
-//! on a time measured here.
+//! what `exported.py` wrote; `separation` evaluates honest and dishonest datasets. `kernels`,
+//! `cold-start`, `twins` and `schema-suite` put the pinned kernels to work for `cargo xtask bench
+//! kernels` and `cargo xtask conformance`. No test depends on a time measured here.
 #![forbid(unsafe_code)]
 
+mod cold_start;
 mod decoder;
 mod demonstration;
 mod export;
@@ -18,6 +20,7 @@ mod memory;
 mod party;
 mod prepare;
 mod separation;
+mod suite;
 mod twins;
 mod workload;
 
@@ -56,6 +59,10 @@ enum Command {
     Imported(imported::Imported),
     /// Answers by a pinned kernel and times it: JSON list of seconds.
     Kernels(kernels::Kernels),
+    /// Loads a pinned kernel that was compiled before, or compiles it.
+    ColdStart(cold_start::ColdStart),
+    /// Answers the JSON Schema project's test cases by the schema kernel.
+    SchemaSuite(suite::Suite),
     /// Finds near-duplicates among labelled texts.
     Twins(twins::Twins),
     /// Evaluates honest and dishonest datasets of a spec: one JSON object per evaluation.
@@ -74,6 +81,8 @@ fn main() -> ExitCode {
         Command::Forward(arguments) => forward::run(&arguments).and_then(|made| print(&made)),
         Command::Imported(arguments) => imported::run(&arguments).and_then(|losses| print(&losses)),
         Command::Kernels(arguments) => kernels::run(&arguments).and_then(|made| print(&made)),
+        Command::ColdStart(arguments) => cold_start::run(&arguments).and_then(|made| print(&made)),
+        Command::SchemaSuite(arguments) => suite::run(&arguments).and_then(|made| print(&made)),
         Command::Twins(arguments) => twins::run(&arguments).and_then(|found| print(&found)),
         Command::Separation(arguments) => separation::run(&arguments, print),
     };

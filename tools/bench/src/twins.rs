@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::PathBuf;
 
+use crate::kernels;
+
 #[derive(Args)]
 pub(crate) struct Twins {
     /// JSON Lines: objects with a `text`, and in `of` the place of what it is a copy of, or null.
@@ -37,7 +39,7 @@ pub(crate) struct Found {
 }
 
 pub(crate) fn run(Twins { input, least }: &Twins) -> anyhow::Result<Found> {
-    let wasm = fs::read("eval-specs/kernels/similarity-1.0.0.wasm")?;
+    let wasm = kernels::pinned("similarity")?;
     let kernel = Sandbox::new()?.similarity_kernel(&wasm, KernelLimits::default())?;
     let lines = fs::read_to_string(input)?;
     let labelled: Vec<Labelled> =

@@ -1,10 +1,12 @@
-//! `cargo xtask bench`: a training step of each engine side by side.
+//! `cargo xtask bench`: a training step of each engine side by side; `bench kernels`: the pinned
+//! kernels beside the same code natively.
 //!
 //! Every party is a process of its own, so that neither threads nor memory mix. All load the same
 //! workload and wait; in each round every party takes some steps, one party after the other, so
 //! that all see the same machine. Reported are medians over all steps and their ratios. On a
 //! machine that others use, only the ratios mean something.
 
+mod kernels;
 mod party;
 mod report;
 
@@ -13,7 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use crate::peers::Peers;
 use crate::sh;
@@ -28,7 +30,10 @@ const WARM_STEPS: usize = 3;
 
 /// Engines side by side.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    other: Option<Other>,
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
@@ -58,6 +63,13 @@ pub(crate) struct Options {
     python: Option<PathBuf>,
 }
 
+/// What else can be timed.
+#[derive(Debug, Subcommand)]
+enum Other {
+    /// Time the pinned kernels beside the same code natively, and how soon a kept one is loaded.
+    Kernels(kernels::Options),
+}
+
 /// One row of the report to be: a workload at a thread count.
 struct Plan {
     name: String,
@@ -67,6 +79,9 @@ struct Plan {
 
 /// Measures and prints.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    if let Some(Other::Kernels(options)) = &options.other {
+        return kernels::run(options);
+    }
     ensure!(options.rounds > 0 && options.steps > 0, "--rounds and --steps must be at least 1");
     ensure!(!options.threads.contains(&0), "--threads must be at least 1");
     let peers = Peers::new(options.python.as_deref())?;

@@ -36,37 +36,74 @@ const LEAKING: &[&str] = &[
     "RUSTUP_",
 ];
 
-/// A kernel: its folder and package name under `guest-kernels/`, and its version there.
+/// A kernel: its folder and package name under `guest-kernels/`, and its version.
 struct Kernel {
     name: &'static str,
     version: &'static str,
+    build: Build,
 }
 
+/// How a module is built.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Build {
+    /// By the profile `release`: small.
+    Small,
+    /// By the profile `fast`, with WebAssembly's SIMD.
+    Fast,
+}
+
+impl Build {
+    fn profile(self) -> &'static str {
+        match self {
+            Self::Small => "release",
+            Self::Fast => "fast",
+        }
+    }
+}
+
+const fn kernel(name: &'static str, version: &'static str, build: Build) -> Kernel {
+    Kernel { name, version, build }
+}
+
+/// By name, the latest version of each last.
 const KERNELS: &[Kernel] = &[
-    Kernel { name: "contamination", version: "1.0.0" },
-    Kernel { name: "diversity", version: "1.0.0" },
-    Kernel { name: "metrics", version: "1.0.0" },
-    Kernel { name: "schema", version: "1.0.0" },
-    Kernel { name: "similarity", version: "1.0.0" },
-    Kernel { name: "tokenizer", version: "1.0.0" },
+    kernel("contamination", "1.0.0", Build::Fast),
+    kernel("diversity", "1.0.0", Build::Fast),
+    kernel("metrics", "1.0.0", Build::Fast),
+    kernel("schema", "1.0.0", Build::Small),
+    kernel("schema", "1.1.0", Build::Fast),
+    kernel("similarity", "1.0.0", Build::Fast),
+    kernel("tokenizer", "1.0.0", Build::Small),
+    kernel("tokenizer", "1.1.0", Build::Fast),
 ];
+
+/// The names of the kernels, each once.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    KERNELS.iter().filter(|kernel| kernel.build == Build::Fast).map(|kernel| kernel.name)
+}
 
 /// Builds the kernels; writes them, or with `check` compares them with the committed ones.
 pub(crate) fn run(check: bool) -> anyhow::Result<()> {
     let root = sh::root();
-    let modules = build(&root.join("guest-kernels"), "dataforge-kernel-*")?;
     let folder = root.join("eval-specs/kernels");
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let mut differing = Vec::new();
-    for Kernel { name, version } in KERNELS {
-        let built = componentise(&modules.join(format!("dataforge_kernel_{name}.wasm")))?;
-        let file = format!("{name}-{version}.wasm");
-        let pinned = folder.join(&file);
-        eprintln!("{}  {file} ({} bytes)", digest(&built), built.len());
-        if !check {
-            write(&pinned, &built)?;
-        } else if let Some(difference) = compare(&pinned, &built)? {
-            differing.push(difference);
+    for build in [Build::Small, Build::Fast] {
+        let kernels = || KERNELS.iter().filter(|kernel| kernel.build == build);
+        // No others: what a package asks of its dependencies is asked for all that are built.
+        let packages: Vec<String> =
+            kernels().map(|kernel| format!("dataforge-kernel-{}", kernel.name)).collect();
+        let modules = self::build(&root.join("guest-kernels"), &packages, build)?;
+        for Kernel { name, version, .. } in kernels() {
+            let built = componentise(&modules.join(format!("dataforge_kernel_{name}.wasm")))?;
+            let file = format!("{name}-{version}.wasm");
+            let pinned = folder.join(&file);
+            eprintln!("{}  {file} ({} bytes)", digest(&built), built.len());
+            if !check {
+                write(&pinned, &built)?;
+            } else if let Some(difference) = compare(&pinned, &built)? {
+                differing.push(difference);
+            }
         }
     }
     if !differing.is_empty() {
@@ -97,10 +134,18 @@ fn check_toolchain() -> anyhow::Result<()> {
 }
 
 /// Builds packages of a workspace for wasm32 and returns the folder with the modules.
-pub(crate) fn build(workspace: &Path, packages: &str) -> anyhow::Result<PathBuf> {
+pub(crate) fn build(
+    workspace: &Path,
+    packages: &[String],
+    build: Build,
+) -> anyhow::Result<PathBuf> {
     check_toolchain()?;
     let root = sh::root();
-    let target = sh::target().join("kernels");
+    // Apart from each other: flags that differ would have everything built anew each time.
+    let target = sh::target().join(match build {
+        Build::Small => "kernels",
+        Build::Fast => "kernels-fast",
+    });
     let leaking = env::vars_os()
         .map(|(name, _)| name)
         .filter(|name| LEAKING.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)));
@@ -109,8 +154,9 @@ pub(crate) fn build(workspace: &Path, packages: &str) -> anyhow::Result<PathBuf>
         command.env_remove(name);
     }
     command
-        .args(["build", "--release", "--locked", "--lib", "--target", TARGET])
-        .args(["-Zbuild-std=std,panic_abort", "--package", packages])
+        .args(["build", "--profile", build.profile(), "--locked", "--lib", "--target", TARGET])
+        .arg("-Zbuild-std=std,panic_abort")
+        .args(packages.iter().flat_map(|package| ["--package", package]))
         .current_dir(workspace)
         .env("PATH", "/usr/bin:/bin")
         .env("RUSTC", RUSTC)
@@ -118,16 +164,17 @@ pub(crate) fn build(workspace: &Path, packages: &str) -> anyhow::Result<PathBuf>
         .env("RUSTC_BOOTSTRAP", "1")
         .env("CARGO_TARGET_DIR", &target)
         .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", LINKER)
-        .env("CARGO_ENCODED_RUSTFLAGS", rustflags(&root, &target)?.join("\u{1f}"));
-    eprintln!("$ cargo build --release --target {TARGET} (in {})", workspace.display());
+        .env("CARGO_ENCODED_RUSTFLAGS", rustflags(&root, &target, build)?.join("\u{1f}"));
+    let profile = build.profile();
+    eprintln!("$ cargo build --profile {profile} --target {TARGET} (in {})", workspace.display());
     let status = command.status().with_context(|| format!("cannot start {CARGO}"))?;
     if !status.success() {
-        bail!("building {packages} failed ({status})");
+        bail!("building {} failed ({status})", packages.join(", "));
     }
-    Ok(target.join(TARGET).join("release"))
+    Ok(target.join(TARGET).join(profile))
 }
 
-fn rustflags(root: &Path, target: &Path) -> anyhow::Result<Vec<String>> {
+fn rustflags(root: &Path, target: &Path, build: Build) -> anyhow::Result<Vec<String>> {
     let home = env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| env::home_dir().map(|home| home.join(".cargo")))
@@ -139,6 +186,9 @@ fn rustflags(root: &Path, target: &Path) -> anyhow::Result<Vec<String>> {
         "-Zunstable-options".to_owned(),
         "-Cpanic=immediate-abort".to_owned(),
     ];
+    if build == Build::Fast {
+        flags.push("-Ctarget-feature=+simd128".to_owned());
+    }
     // The last match wins, so the folders that may lie inside another one come later.
     let remaps = [
         (Path::new("/usr/lib/rustlib/src"), "/rust-src"),

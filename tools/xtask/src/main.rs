@@ -5,12 +5,14 @@
 
 mod bench;
 mod ci;
+mod conformance;
 mod fuzz;
 mod kernels;
 mod matrix;
 mod peers;
 mod quality;
 mod sh;
+mod sides;
 mod tidy;
 mod venv;
 mod verifier;
@@ -32,8 +34,10 @@ enum Command {
     /// Run every check that the tests do not: formatting, lints, docs, dependencies, tidiness,
     /// kernels.
     Ci,
-    /// Time a training step beside other engines.
+    /// Time a training step beside other engines, or the pinned kernels beside native code.
     Bench(bench::Options),
+    /// Check the pinned kernels against the field's references.
+    Conformance(conformance::Options),
     /// Train to the end beside PyTorch, at several operand widths, and compare the losses.
     Quality(quality::Options),
     /// Give hostile inputs to every decoder for a bounded time.
@@ -60,6 +64,7 @@ fn main() -> ExitCode {
     let done = match Args::parse().command {
         Command::Ci => ci::run(),
         Command::Bench(options) => bench::run(&options),
+        Command::Conformance(options) => conformance::run(&options),
         Command::Quality(options) => quality::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Tidy => tidy::run(),

@@ -1,14 +1,14 @@
 //! Running other programs from the repository root.
 //!
-//! Output goes straight through to the terminal; a failure names the command line that failed, so
-//! that it can be pasted and repeated.
+//! Output goes straight through to the terminal, except that of [`output`]; a failure names the
+//! command line that failed, so that it can be pasted and repeated.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 
 /// The repository root, two folders above this crate.
 pub(crate) fn root() -> PathBuf {
@@ -34,6 +34,16 @@ pub(crate) fn run(program: &OsStr, args: &[&str], env: &[(&str, &str)]) -> anyho
         bail!("`{shown}` failed ({status})");
     }
     Ok(())
+}
+
+/// What a command prints to standard output. A failure carries all that it said.
+pub(crate) fn output(command: &mut Command) -> anyhow::Result<String> {
+    let shown = format!("{command:?}");
+    let output = command.output().with_context(|| format!("cannot start {shown}"))?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let words = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{shown} failed ({}):\n{said}{words}", output.status);
+    Ok(said)
 }
 
 /// Cargo's build folder.

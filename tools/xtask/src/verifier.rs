@@ -25,7 +25,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let digest = fs::read_to_string(golden.join("short.digest")).context("short.digest")?;
     for (name, signer) in [("short.proof", "nobody"), ("signed.proof", SIGNER)] {
         let proof = golden.join(name);
-        let said = output(Command::new(&python).arg(script("dataforge_proof.py")).arg(&proof))?;
+        let said = sh::output(Command::new(&python).arg(script("dataforge_proof.py")).arg(&proof))?;
         let expected = format!("{}: {}, signed by {signer}", proof.display(), digest.trim());
         ensure!(said.trim() == expected, "the verifier says {said:?}, not {expected:?}");
     }
@@ -41,7 +41,9 @@ const PARTS: &[&str] = &["step.shown", "result.shown", "dataset-row.shown", "ben
 /// parts; and each of them with a bit flipped.
 fn module(golden: &Path, digest: &str) -> anyhow::Result<()> {
     let verifier = sh::root().join("tools/verifier/wasm");
-    let module = kernels::build(&verifier, "dataforge-verifier")?.join("dataforge_verifier.wasm");
+    let module =
+        kernels::build(&verifier, &["dataforge-verifier".to_owned()], kernels::Build::Small)?;
+    let module = module.join("dataforge_verifier.wasm");
     let verify = |files: &[&Path]| -> anyhow::Result<serde_json::Value> {
         let mut node = Command::new("node");
         node.arg(verifier.join("verifier.mjs")).arg(&module).args(files);
@@ -92,9 +94,9 @@ fn step(python: &Path, golden: &Path) -> anyhow::Result<()> {
     let mut export = Command::new(sh::target().join("debug/dataforge"));
     export.arg("--specs").arg(specs).args(["audit", "export-step"]).arg(golden.join("short.proof"));
     export.arg("--dataset").arg(golden.join("dataset.jsonl")).args(["--step", "3"]);
-    output(export.arg("--out").arg(&out))?;
+    sh::output(export.arg("--out").arg(&out))?;
     let check = |engine: &str| {
-        output(
+        sh::output(
             Command::new(python).arg(script("check_step.py")).arg(&out).args(["--engine", engine]),
         )
     };
@@ -124,13 +126,4 @@ fn copy(file: &Path, folder: &Path) -> anyhow::Result<()> {
 
 fn script(name: &str) -> std::path::PathBuf {
     sh::root().join("tools/verifier").join(name)
-}
-
-fn output(command: &mut Command) -> anyhow::Result<String> {
-    let shown = format!("{command:?}");
-    let output = command.output().with_context(|| format!("cannot start {shown}"))?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let words = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{shown} failed ({}):\n{said}{words}", output.status);
-    Ok(said)
 }

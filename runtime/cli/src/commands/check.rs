@@ -104,7 +104,7 @@ fn print(dataset: &Path, survey: &Survey, against: &[PathBuf]) -> anyhow::Result
     }
     if survey.copies + survey.near_copies > 0 {
         output::line(
-            "  such rows teach a model little that the earlier ones do not: say something else in them",
+            "  such rows teach a model little beyond the earlier ones: say something else in them",
         )?;
     }
     match survey.known_rows {
@@ -184,7 +184,7 @@ const HINTS: &[(&str, &str)] = &[
     ("is not of type", "give the member the type that the schema asks for"),
     ("the text is empty", "give the field a text, or leave the row out"),
     ("the text has", "shorten the text"),
-    ("tokens, the spec allows", "shorten the text: `dataforge spec show` says how many tokens fit"),
+    ("tokens, the spec allows", "shorten the text: `dataforge spec show` says what fits"),
     ("rows, the spec asks for", "add rows, or leave the worst out"),
     ("used up its", "shorten the rows named"),
 ];
@@ -201,7 +201,10 @@ fn survey_json(survey: &Survey, format: String, against: &[PathBuf]) -> Value {
         "near_copies": survey.near_copies,
         "rows": survey.alike.iter().map(|like| like_json(like, against)).collect::<Vec<_>>(),
     });
-    let known = |Known { row, share, part }: &Known| json!({"row": row, "share": f64::from(share.0) / 1e6, "part": part});
+    let known = |known: &Known| {
+        let share = f64::from(known.share.0) / 1e6;
+        json!({"row": known.row, "share": share, "part": known.part})
+    };
     value["known"] = json!(survey.known_rows.map(|rows| {
         json!({"rows_total": rows, "rows": survey.known.iter().map(known).collect::<Vec<_>>()})
     }));

@@ -134,7 +134,7 @@ fn shown(value: Option<f64>, digits: usize) -> String {
 }
 
 /// The middle one, or the mean of both; NaN of nothing.
-fn median(values: &[f64]) -> f64 {
+pub(super) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let [low, high] = [sorted.len().saturating_sub(1) / 2, sorted.len() / 2];

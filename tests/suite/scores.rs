@@ -172,7 +172,7 @@ fn answers_depend_on_neither_batch_nor_threads_and_change_no_proof() {
     assert_eq!((texts(&few).len(), texts(&all).len()), (3, 12));
     assert_eq!(texts(&few), texts(&all)[..3]);
     assert!(texts(&all).iter().all(|text| !text.as_str().unwrap().is_empty()), "{all}");
-    for share in ["exact_match", "token_f1"] {
+    for share in ["exact_match", "token_f1", "rouge_l"] {
         assert!((0.0..=1.0).contains(&all[share].as_f64().unwrap()), "{all}");
     }
 }

@@ -2,14 +2,16 @@
 //!
 //! Reported, never paid and never hashed.
 
+use crate::bundled::METRICS;
 use crate::detokenize::Detokenizer;
 use crate::error::EvaluateError;
-use crate::text_metrics::{exact_match, mean, token_f1};
+use crate::inspect::in_kernel;
 use crate::world::{Pinned, World};
 use dataforge_core::benchmark::BenchmarkRow;
 use dataforge_core::spec::{Model, Piece, Spec};
 use dataforge_core::units::Ppm;
 use dataforge_engine::{Ending, Generated, Generator};
+use dataforge_sandbox::{KernelLimits, Pair, Sandbox, Scores};
 use std::num::NonZeroU32;
 
 /// Rows of a generating batch. Any number gives the same ids; weights are read once per step for
@@ -21,10 +23,14 @@ pub(crate) const GENERATING_ROWS: NonZeroU32 = NonZeroU32::new(16).unwrap();
 pub struct Answers {
     /// One per row, in committed order.
     pub texts: Vec<String>,
-    /// Share of answers with the same words as the right candidate.
+    /// Share of answers with the same words as the right candidate, in SQuAD's normal form.
     pub exact_match: Ppm,
-    /// Mean token F1 against the right candidate.
+    /// Mean token F1 against the right candidate, in SQuAD's normal form.
     pub token_f1: Ppm,
+    /// Mean F1 of ROUGE-L against the right candidate.
+    pub rouge_l: Ppm,
+    /// Mean chrF2 against the right candidate, as a share of 100.
+    pub chrf: Ppm,
 }
 
 /// Answers `rows`, whose prompts are given as ids, by the bound generator. `None` when the model
@@ -56,12 +62,37 @@ pub(crate) fn answer(
     let texts: Vec<String> = answers.iter().map(|ids| bare(model, &detokenizer, ids)).collect();
     let right = |row: &BenchmarkRow| row.candidates.get(row.answer as usize).cloned();
     let right: Vec<String> = rows.iter().filter_map(right).collect();
-    let shares = |of: &dyn Fn(&str, &str) -> Ppm| -> Vec<Ppm> {
-        texts.iter().zip(&right).map(|(answer, right)| of(answer, right)).collect()
-    };
-    let same = |answer: &str, right: &str| Ppm(u32::from(exact_match(answer, right)) * 1_000_000);
-    let (exact, f1) = (mean(&shares(&same)), mean(&shares(&token_f1)));
-    Ok(Some(Answers { texts, exact_match: exact, token_f1: f1 }))
+    let scores = measured(world, &texts, &right)?;
+    let exact = |of: &Scores| f64::from(u8::from(of.exact_match));
+    Ok(Some(Answers {
+        exact_match: mean(&scores, exact),
+        token_f1: mean(&scores, |of| of.token_f1),
+        rouge_l: mean(&scores, |of| of.rouge_l.f1),
+        chrf: mean(&scores, |of| of.chrf / 100.0),
+        texts,
+    }))
+}
+
+/// What the metrics kernel says of each answer.
+fn measured(
+    world: &dyn World,
+    answers: &[String],
+    right: &[String],
+) -> Result<Vec<Scores>, EvaluateError> {
+    let pairs = answers.iter().zip(right);
+    let pairs: Vec<Pair<'_>> =
+        pairs.map(|(answer, reference)| Pair { answer, reference }).collect();
+    let sandbox = Sandbox::new().map_err(in_kernel(METRICS.0))?.keeping(world.code());
+    let kernel = sandbox.metrics_kernel(METRICS.1, KernelLimits::default());
+    let scores = kernel.and_then(|kernel| kernel.measure(&pairs));
+    Ok(scores.map_err(in_kernel(METRICS.0))?.value)
+}
+
+/// The mean of shares, added up in order; 0 of nothing.
+fn mean(scores: &[Scores], share: impl Fn(&Scores) -> f64) -> Ppm {
+    let total: f64 = scores.iter().map(share).sum();
+    let mean = total / scores.len().max(1) as f64;
+    Ppm((mean * 1e6).round() as u32)
 }
 
 /// The output without the template around it. What follows an output begins with the template's

@@ -13,6 +13,7 @@
 mod answers;
 pub mod audit;
 mod baseline;
+mod bundled;
 mod calls;
 mod detokenize;
 mod error;
@@ -25,7 +26,6 @@ mod questions;
 mod setup;
 mod survey;
 mod tally;
-mod text_metrics;
 mod train;
 mod warm;
 mod weights;

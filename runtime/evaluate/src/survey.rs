@@ -6,6 +6,7 @@
 //! comes in one part the report is the one that a proof commits to. The rest is advice: no proof
 //! depends on it.
 
+use crate::bundled::{CONTAMINATION, DIVERSITY, SIMILARITY};
 use crate::calls::{self, in_order};
 use crate::error::EvaluateError;
 use crate::inspect::{Inspector, in_kernel};
@@ -21,13 +22,6 @@ use dataforge_sandbox::{
     SandboxError, SimilarityKernel,
 };
 use std::collections::BTreeMap;
-
-const SIMILARITY: (&str, &[u8]) =
-    ("similarity-1.0.0", include_bytes!("../../../eval-specs/kernels/similarity-1.0.0.wasm"));
-const CONTAMINATION: (&str, &[u8]) =
-    ("contamination-1.0.0", include_bytes!("../../../eval-specs/kernels/contamination-1.0.0.wasm"));
-const DIVERSITY: (&str, &[u8]) =
-    ("diversity-1.0.0", include_bytes!("../../../eval-specs/kernels/diversity-1.0.0.wasm"));
 
 /// Texts of one call.
 const TEXTS_PER_CALL: usize = 1024;

@@ -35,7 +35,7 @@ impl KernelCode {
     }
 
     fn secret_path(&self) -> PathBuf {
-        self.folder.join("secret")
+        self.folder.join("key")
     }
 
     fn path(&self, name: &CodeName) -> PathBuf {

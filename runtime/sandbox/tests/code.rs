@@ -42,7 +42,7 @@ fn load(store: &Memory) -> u32 {
 }
 
 fn store() -> Memory {
-    Memory { secret: Some([7; 64]), ..Memory::default() }
+    Memory { secret: Some([7; 32]), ..Memory::default() }
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn what_is_not_ours_is_compiled_anew() {
 fn code_under_another_secret_or_name_is_not_ours() {
     let mut store = store();
     load(&store);
-    store.secret = Some([8; 64]);
+    store.secret = Some([8; 32]);
     assert_eq!(load(&store), 2);
     let renamed = store.code.take().into_values().map(|code| ([0; 32], code)).collect();
     store.code = RefCell::new(renamed);

@@ -65,10 +65,13 @@ fn print_evaluation(dataset: &Path, evaluation: &Evaluation) -> anyhow::Result<(
     }
     if let Some(answers) = &evaluation.answers {
         output::line(&format!(
-            "answers   {} rows: exact match {:.1} %, token F1 {:.1} % (reported, not in the proof)",
+            "answers   {} rows: exact match {:.1} %, token F1 {:.1} %, ROUGE-L {:.1} %, chrF {:.1} \
+             (reported, not in the proof)",
             answers.texts.len(),
             f64::from(answers.exact_match.0) / 1e4,
-            f64::from(answers.token_f1.0) / 1e4
+            f64::from(answers.token_f1.0) / 1e4,
+            f64::from(answers.rouge_l.0) / 1e4,
+            f64::from(answers.chrf.0) / 1e4
         ))?;
     }
     output::line(&format!("engine    {}", evaluation.engine))?;
@@ -186,6 +189,8 @@ fn evaluation_json(evaluation: &Evaluation) -> Value {
             "texts": answers.texts,
             "exact_match": f64::from(answers.exact_match.0) / 1e6,
             "token_f1": f64::from(answers.token_f1.0) / 1e6,
+            "rouge_l": f64::from(answers.rouge_l.0) / 1e6,
+            "chrf": f64::from(answers.chrf.0) / 1e4,
         })
     }));
     value["timings"] = timings_json(&evaluation.timings);

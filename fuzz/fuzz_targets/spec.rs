@@ -36,8 +36,7 @@ fn parse(text: &str) {
     let elements = parameters.iter().map(|p| p.shape.iter().map(|d| *d as u64).product::<u64>());
     assert!(elements.max() <= Some(PARAMETER_ELEMENTS_MAX));
 
-    let kernels = [&spec.kernels.schema, &spec.kernels.tokenizer];
-    for name in spec.files().into_iter().chain(kernels) {
+    for name in spec.files().into_iter().chain(spec.kernels()) {
         assert!(!name.contains(['/', '\\']) && !name.starts_with('.'), "{name:?} leads elsewhere");
     }
     let pins = |names: Vec<&String>| -> BTreeMap<String, FileDigest> {
@@ -45,7 +44,7 @@ fn parse(text: &str) {
     };
     let lock = SpecLock {
         files: pins(spec.files()),
-        kernels: pins(kernels.to_vec()),
+        kernels: pins(spec.kernels()),
         artifacts: pins(vec![&spec.model.weights, &spec.model.tokenizer]),
     };
     assert!(PinnedSpec::new(spec, lock).is_ok(), "a lock of what a spec names is its lock");

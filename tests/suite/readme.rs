@@ -55,6 +55,7 @@ const COMMANDS: &[(&str, RunBy)] = &[
     ("dataforge check data/copy.jsonl --spec date@1 --against data/honest.jsonl", RunBy::Here),
     ("dataforge index data/honest.jsonl --out known.index", RunBy::Here),
     ("dataforge check data/half.jsonl --spec date@1 --known known.index", RunBy::Here),
+    ("dataforge kernel new my-kernel", RunBy::Here),
     ("dataforge artifacts verify", RunBy::Here),
 ];
 

@@ -8,9 +8,9 @@
 use dataforge_kernel_contamination::{self as contamination, Guest as _};
 use dataforge_kernel_diversity::{self as diversity, Guest as _};
 use dataforge_kernel_metrics::{self as metrics, Guest as _, Overlap, Pair};
-use dataforge_kernel_schema::{self as schema, Guest as _, RowOutcome, Rules};
+use dataforge_kernel_schema_2::{self as schema, Guest as _, RowOutcome, Rules, Shape};
 use dataforge_kernel_similarity::{self as similarity, Guest as _};
-use dataforge_kernel_tokenizer::{self as tokenizer, Guest as _};
+use dataforge_kernel_tokenizer_2::{self as tokenizer, Guest as _};
 use serde_json::{Value, json};
 use std::error::Error;
 use std::fs;
@@ -104,9 +104,12 @@ fn metrics(input: &str, passes: usize) -> Answered {
 fn schema(schema_json: &str, input: &str, passes: usize) -> Answered {
     let rules = Rules {
         schema_json: schema_json.to_owned(),
-        input_field: "input".to_owned(),
-        output_field: "output".to_owned(),
-        field_bytes_max: u32::MAX,
+        shape: Shape::Pair,
+        input: "input".to_owned(),
+        output: "output".to_owned(),
+        text_bytes_max: u32::MAX,
+        scripts: vec![],
+        script_ppm_min: 0,
     };
     let lines: Vec<Vec<u8>> = input.lines().map(|line| line.as_bytes().to_vec()).collect();
     let call = |(rules, lines)| schema::Kernel::check(rules, lines);

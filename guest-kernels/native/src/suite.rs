@@ -37,8 +37,11 @@ pub(crate) fn run(folder: &str) -> Result<Value, Box<dyn Error>> {
 impl Part {
     /// None if this is not a group of cases.
     fn answer(&mut self, file: &str, group: &Value) -> Option<()> {
-        let schema =
-            jsonschema::options().with_draft(Draft::Draft202012).build(group.get("schema")?);
+        let schema = jsonschema::options()
+            .with_draft(Draft::Draft202012)
+            .should_validate_formats(true)
+            .should_ignore_unknown_formats(false)
+            .build(group.get("schema")?);
         for test in group["tests"].as_array()? {
             let verdict = match &schema {
                 Err(_) => "refused",

@@ -73,12 +73,17 @@ pub(crate) enum Command {
     /// Check a dataset against a spec's rules, without training: what a validator's kernels would
     /// say, and beside it near-duplicates, text of known documents, and variety.
     Check(Check),
-    /// Make an index of known documents, for `check --known`.
+    /// Make an index of known documents, for `check --known` and for specs.
     Index(Index),
     /// Evaluate a dataset under a spec and write its score proof.
     Evaluate(Evaluate),
     /// Say about what a dataset would earn, in plain f32: sooner, not canonical, without a proof.
     Estimate(Estimate),
+    /// Write kernels.
+    Kernel {
+        #[command(subcommand)]
+        action: KernelAction,
+    },
     /// Look at models in ONNX files.
     Model {
         #[command(subcommand)]
@@ -154,6 +159,11 @@ pub(crate) struct Check {
     #[arg(long, value_name = "FILE")]
     pub(crate) against: Vec<PathBuf>,
 
+    /// Say how far apart the rows lie in meaning: vectors of a sample by all-MiniLM-L6-v2, which is
+    /// fetched, in half a minute.
+    #[arg(long)]
+    pub(crate) embed: bool,
+
     /// An index of known documents, as `dataforge index` makes it: rows with parts of them are
     /// named.
     #[arg(long, value_name = "FILE")]
@@ -162,9 +172,13 @@ pub(crate) struct Check {
 
 #[derive(Debug, Args)]
 pub(crate) struct Index {
-    /// Text files in UTF-8.
+    /// Text files in UTF-8, each one document.
     #[arg(required = true)]
     pub(crate) documents: Vec<PathBuf>,
+
+    /// The files are datasets, as `check` takes them: each row is a document.
+    #[arg(long)]
+    pub(crate) rows: bool,
 
     /// Words that must stand in a row as they stand in a document: 2 to 64.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = words())]
@@ -177,6 +191,30 @@ pub(crate) struct Index {
 
 fn words() -> clap::builder::RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(2..=64)
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KernelAction {
+    /// Write the folder of a new kernel: a Rust crate that checks rows, builds and passes its test,
+    /// for you to change.
+    New {
+        /// Folder to make. Its last part is the kernel's name: lower-case letters, digits and
+        /// dashes.
+        folder: PathBuf,
+
+        /// The kernel SDK. Default: guest-kernels/sdk beside the folder with eval specs.
+        #[arg(long, value_name = "DIR")]
+        sdk: Option<PathBuf>,
+    },
+    /// Turn a module that cargo built into a kernel that specs can name, if it is one.
+    Pack {
+        /// What cargo built: target/wasm32-unknown-unknown/release/NAME.wasm.
+        module: PathBuf,
+
+        /// Where the kernel is written, such as eval-specs/kernels/NAME-1.0.0.wasm.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]

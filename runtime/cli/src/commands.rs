@@ -7,6 +7,8 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod estimate;
 pub(crate) mod evaluate;
+pub(crate) mod index;
+pub(crate) mod kernel;
 pub(crate) mod model;
 pub(crate) mod proof;
 pub(crate) mod spec;

@@ -45,8 +45,13 @@ pub const PARQUET_DEPTH_MAX: usize = 32;
 /// cannot grow the report beyond a few hundred kilobytes.
 pub const REPORTED_FAULTS_MAX: usize = 100;
 
-/// A `spec.toml`, `spec.lock` or row schema. Larger files are refused as bad input.
+/// A `spec.toml`, a `spec.lock`, or a file that a spec names, but for an index. Larger files are
+/// refused as bad input.
 pub const SPEC_BYTES_MAX: Bytes = Bytes(256 * 1024);
+
+/// An index of known documents, which is copied into each kernel call beside the texts. A larger
+/// one is refused as bad input.
+pub const INDEX_BYTES_MAX: Bytes = Bytes(48 * 1024 * 1024);
 
 /// A benchmark file. Larger files are refused as bad input.
 pub const BENCHMARK_BYTES_MAX: Bytes = Bytes(64 * 1024 * 1024);

@@ -79,6 +79,28 @@ impl Sketches {
         self.bands.push(sketch.bands);
     }
 
+    /// How many texts there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bands.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bands.is_empty()
+    }
+
+    /// A copy without the first so many.
+    #[must_use]
+    pub fn after(&self, first: usize) -> Self {
+        Self {
+            digests: self.digests.get(first..).unwrap_or_default().to_vec(),
+            signatures: self.signatures.get(first..).unwrap_or_default().to_vec(),
+            bands: self.bands.get(first..).unwrap_or_default().to_vec(),
+        }
+    }
+
     /// Finds, for each text, the nearest earlier one among those it was compared with, if that is
     /// at least so near; of equally near ones, the first.
     ///

@@ -4,10 +4,12 @@
 //! divide is refused with the key's name. Reading files and comparing digests is the node crate's
 //! work.
 
+mod checks;
 mod lock;
 mod model;
 mod validate;
 
+pub use checks::{Checks, CopiesRule, KnownRule, ScriptRule, Shape, VarietyRule};
 pub use lock::{PinnedSpec, SpecLock};
 pub use model::{BertShape, LlamaShape, Model, Piece};
 
@@ -19,8 +21,8 @@ use serde::{Deserialize, Serialize};
 use std::num::{NonZeroU16, NonZeroU32};
 use validate::validate;
 
-/// The spec format that this version reads.
-pub const SPEC_FORMAT: u16 = 1;
+/// The spec formats that this version reads. Format 2 has [`Spec::checks`].
+pub const SPEC_FORMATS: std::ops::RangeInclusive<u16> = 1..=2;
 
 /// A spec or its lock is not acceptable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -296,7 +298,7 @@ impl ScoreRule {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Spec {
-    /// [`SPEC_FORMAT`].
+    /// One of [`SPEC_FORMATS`].
     pub format: u16,
     /// Folder name under `eval-specs/`.
     pub name: String,
@@ -322,6 +324,10 @@ pub struct Spec {
     pub benchmark: BenchmarkCommitment,
     /// Score rule.
     pub score: ScoreRule,
+    /// What is demanded of a dataset beyond its schema: there from format 2 on, and not encoded
+    /// before, so that ids of format 1 are what they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<Checks>,
 }
 
 impl Spec {
@@ -345,7 +351,24 @@ impl Spec {
             ScoreRule::Warmed { rows, .. } => Some(rows),
             ScoreRule::Choice { .. } | ScoreRule::Control { .. } => None,
         };
-        std::iter::once(&self.rows.schema).chain(warm).collect()
+        let checks = self.checks.iter().flat_map(Checks::files);
+        std::iter::once(&self.rows.schema).chain(warm).chain(checks).collect()
+    }
+
+    /// The kernels that its lock pins.
+    #[must_use]
+    pub fn kernels(&self) -> Vec<&String> {
+        let Kernels { schema, tokenizer } = &self.kernels;
+        [schema, tokenizer]
+            .into_iter()
+            .chain(self.checks.iter().flat_map(Checks::kernels))
+            .collect()
+    }
+
+    /// How rows say what the model is shown and what it should say.
+    #[must_use]
+    pub fn shape(&self) -> &Shape {
+        self.checks.as_ref().map_or(&Shape::Pair, |checks| &checks.shape)
     }
 
     /// `name@version`, as the command line takes it.

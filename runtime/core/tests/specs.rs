@@ -50,7 +50,8 @@ fn counts_are_not_zero() {
 
 #[test]
 fn ranges_hold() {
-    refused("format", "format = 2", "format");
+    refused("format", "format = 3", "format");
+    refused("format", "format = 2", "checks: a table of format 2");
     refused("count_max", "count_max = 99", "rows.count_max");
     refused("positions", "positions = 129", "training.positions");
     refused("operand_bits", "operand_bits = 7", "numerics.operand_bits");
@@ -173,4 +174,87 @@ fn a_lock_pins_exactly_what_the_spec_names() {
     assert!(error("[files]\n").contains("spec.lock"));
     let changed = LOCK.replacen('9', "8", 1);
     assert_ne!(join(&changed).unwrap(), join(LOCK).unwrap(), "the id covers the lock");
+}
+
+const CHECKS: &str = r#"
+[checks]
+shape = { kind = "pair" }
+fuel_per_row = 1
+checker = "checker-1.0.0"
+
+[checks.script]
+any_of = ["Latn"]
+share_min_ppm = 1_000_000
+
+[checks.copies]
+kernel = "similarity-1.0.0"
+similarity_min_ppm = 950_000
+share_max_ppm = 20_000
+
+[checks.known]
+kernel = "contamination-1.0.0"
+index = "known.index"
+share_max_ppm = 500_000
+
+[checks.variety]
+kernel = "diversity-1.0.0"
+distinct2_min_ppm = 300_000
+compression_max_ppm = 6_000_000
+self_similarity_max_ppm = 400_000
+"#;
+
+/// The published spec in format 2, with every rule, changed in one place.
+fn checked(old: &str, new: &str) -> Result<Spec, String> {
+    let text = with("format", "format = 2") + CHECKS;
+    assert_eq!(text.matches(old).count(), 1, "{old}");
+    Spec::parse(&text.replace(old, new)).map_err(|error| error.to_string())
+}
+
+#[track_caller]
+fn unchecked(old: &str, new: &str, mention: &str) {
+    let error = checked(old, new).expect_err("a bad spec");
+    assert!(error.contains(mention), "{error}");
+}
+
+#[test]
+fn the_rules_of_format_2_are_complete_and_within_limits() {
+    let spec = checked("fuel_per_row = 1", "fuel_per_row = 2").unwrap();
+    assert_eq!(spec.files(), ["row.schema.json", "known.index"]);
+    let named = ["similarity-1.0.0", "contamination-1.0.0", "diversity-1.0.0", "checker-1.0.0"];
+    assert_eq!(spec.kernels()[2..], named);
+    unchecked("format = 2", "format = 1", "checks: a table of format 2");
+    unchecked("fuel_per_row = 1", "", "fuel_per_row");
+    unchecked("fuel_per_row = 1", "fuel_per_row = 1\ncolour = 1", "colour");
+    unchecked(
+        "similarity_min_ppm = 950_000",
+        "similarity_min_ppm = 1_000_001",
+        "a share is at most 1,000,000",
+    );
+    unchecked("[\"Latn\"]", "[\"Latin\"]", "codes of four letters");
+    unchecked("[\"Latn\"]", "[]", "1 to 16 codes");
+    unchecked("\"checker-1.0.0\"", "\"../checker\"", "a kernel's name is a plain file name");
+    unchecked("\"known.index\"", "\"/etc/passwd\"", "checks: a plain file name");
+    unchecked("{ kind = \"pair\" }", "{ kind = \"poem\" }", "poem");
+    let dialogue =
+        "{ kind = \"dialogue\", template = \"chat\", bos_token = \"\", eos_token = \"\" }";
+    unchecked("{ kind = \"pair\" }", dialogue, "rows.output: not rows.input");
+}
+
+/// Other rules are another spec, and rules that are absent are part of the id.
+#[test]
+fn the_rules_are_part_of_the_id() {
+    let id = |old: &str, new: &str| {
+        let spec = checked(old, new).unwrap();
+        let pin = |name: &String| format!("{name:?} = \"{}\"\n", "0".repeat(64));
+        let files: String = spec.files().into_iter().map(pin).collect();
+        let kernels: String = spec.kernels().into_iter().map(pin).collect();
+        let artifacts: String = [&spec.model.weights, &spec.model.tokenizer].map(pin).concat();
+        let lock = format!("[files]\n{files}[kernels]\n{kernels}[artifacts]\n{artifacts}");
+        PinnedSpec::new(spec, SpecLock::parse(&lock).unwrap()).unwrap().id()
+    };
+    let whole = id("fuel_per_row = 1", "fuel_per_row = 1");
+    assert_ne!(id("fuel_per_row = 1", "fuel_per_row = 2"), whole);
+    assert_ne!(id("any_of = [\"Latn\"]", "any_of = [\"Grek\"]"), whole);
+    let script = "\n[checks.script]\nany_of = [\"Latn\"]\nshare_min_ppm = 1_000_000\n";
+    assert_ne!(id(script, ""), whole);
 }

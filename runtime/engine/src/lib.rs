@@ -2,11 +2,12 @@
 //!
 //! [`Runtime`] loads the shared library and refuses one that fails the known-answer test;
 //! [`trunk()`] runs the frozen blocks of a model, [`Trainer`] takes training steps and commits to
-//! state, [`Scorer`] gives log-probabilities, [`Generator`] answers.
+//! state, [`Scorer`] gives log-probabilities, [`Generator`] answers, [`Embedder`] makes vectors.
 //! Everything that leaves this crate is an integer or a digest, but for a [`StepCase`], which other
-//! engines check, and what a [`Model`] gives. It reads no files but the library, and knows no spec,
-//! dataset or proof.
+//! engines check, those vectors, and what a [`Model`] gives. It reads no files but the library, and
+//! knows no spec, dataset or proof.
 
+mod embed;
 mod error;
 mod fastest;
 mod fixed;
@@ -23,6 +24,7 @@ mod trunk;
 mod version;
 
 pub use dataforge_graph::onnx::{Lowering, UnknownLowering};
+pub use embed::Embedder;
 pub use error::EngineError;
 pub use fastest::Timing;
 pub use generate::{Ending, Generated, Generator};

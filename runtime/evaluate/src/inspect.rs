@@ -5,15 +5,18 @@
 
 use crate::calls::{self, in_order};
 use crate::error::EvaluateError;
+use crate::rules::{Gist, Rules};
 use crate::tally::Tally;
 use crate::world::{Pinned, Progress, World};
 use dataforge_core::dataset::{CheckReport, RawSubmission, Row};
 use dataforge_core::hash::{FileDigest, RowFingerprint, file_digest};
+use dataforge_core::limits::SPEC_BYTES_MAX;
 use dataforge_core::plan::TokenRow;
-use dataforge_core::spec::{Piece, PinnedSpec, RowRules, Spec};
+use dataforge_core::spec::{PinnedSpec, RowRules, Shape, Spec};
 use dataforge_sandbox::{
     KernelLimits, RowOutcome, Sandbox, SandboxError, SchemaKernel, SchemaRules, TokenizerKernel,
 };
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Rows that passed every rule, with their tokens. Built by [`Inspector::inspect`] alone.
@@ -52,12 +55,15 @@ pub struct Inspection {
 
 /// The kernels of one spec, loaded and verified.
 pub struct Inspector {
-    spec: Spec,
+    pub(crate) spec: Spec,
     schema_json: String,
-    tokenizer_json: Vec<u8>,
+    pub(crate) tokenizer_json: Vec<u8>,
+    /// Of a dialogue's spec.
+    pub(crate) template: Option<String>,
     schema: SchemaKernel,
-    tokenizer: TokenizerKernel,
-    calls_at_once: usize,
+    pub(crate) tokenizer: TokenizerKernel,
+    pub(crate) rules: Rules,
+    pub(crate) calls_at_once: usize,
 }
 
 impl Inspector {
@@ -67,16 +73,23 @@ impl Inspector {
     /// [`EvaluateError::World`], [`EvaluateError::Tampered`] or [`EvaluateError::Kernel`].
     pub fn load(world: &dyn World, pinned: &PinnedSpec) -> Result<Self, EvaluateError> {
         let (spec, lock) = (pinned.spec(), pinned.lock());
-        let schema_json = read(world, Pinned::File(&spec.rows.schema), &lock.files)?;
-        let schema_json = String::from_utf8(schema_json).map_err(|_| EvaluateError::Material {
-            what: Pinned::File(&spec.rows.schema).to_string(),
-            reason: "not UTF-8".into(),
-        })?;
+        let text = |name: &str| {
+            let bytes = read_file(world, name, &lock.files)?;
+            String::from_utf8(bytes).map_err(|_| EvaluateError::Material {
+                what: Pinned::File(name).to_string(),
+                reason: "not UTF-8".into(),
+            })
+        };
+        let template = match spec.shape() {
+            Shape::Dialogue { template, .. } => Some(text(template)?),
+            Shape::Pair | Shape::Reasoning { .. } | Shape::Choice { .. } => None,
+        };
         let tokenizer_json = read(world, Pinned::Artifact(&spec.model.tokenizer), &lock.artifacts)?;
         let schema = read(world, Pinned::Kernel(&spec.kernels.schema), &lock.kernels)?;
         let tokenizer = read(world, Pinned::Kernel(&spec.kernels.tokenizer), &lock.kernels)?;
         let limits = KernelLimits {
             fuel_per_call: spec.limits.fuel_per_call.0,
+            fuel_per_item: spec.checks.as_ref().map_or(0, |checks| checks.fuel_per_row.0),
             memory_bytes_max: spec.limits.memory_bytes_max.0,
             ..KernelLimits::default()
         };
@@ -89,11 +102,18 @@ impl Inspector {
             tokenizer: sandbox
                 .tokenizer_kernel(&tokenizer, limits)
                 .map_err(in_kernel(&spec.kernels.tokenizer))?,
-            schema_json,
+            rules: Rules::load(world, pinned, &sandbox, limits)?,
+            schema_json: text(&spec.rows.schema)?,
             tokenizer_json,
+            template,
             calls_at_once: calls::at_once(world.engine_options().threads),
             spec: spec.clone(),
         })
+    }
+
+    /// The tokenizer's kernel, by its name.
+    pub(crate) fn tokenizer(&self) -> (&str, &TokenizerKernel) {
+        (&self.spec.kernels.tokenizer, &self.tokenizer)
     }
 
     /// The pinned `tokenizer.json`.
@@ -116,6 +136,9 @@ impl Inspector {
         let start = world.elapsed();
         tally.count(total, &self.spec.rows);
         let rows = self.check(world, raw.lines(), &mut tally)?;
+        let mut gist = Gist::default();
+        self.rules.add(raw.lines(), 1, &rows, &mut gist, &mut tally)?;
+        self.rules.judge(&gist, &mut tally)?;
         let checked = world.elapsed();
         let tokens = self.tokenise_rows(&rows, &mut tally)?;
         // After a call that failed, rows behind it are not seen; the report counts them all.
@@ -139,11 +162,17 @@ impl Inspector {
         lines: &[&[u8]],
         tally: &mut Tally,
     ) -> Result<Vec<(u32, Row)>, EvaluateError> {
+        let scripts = self.spec.checks.as_ref().and_then(|checks| checks.script.as_ref());
+        let codes: Vec<&str> =
+            scripts.iter().flat_map(|rule| &rule.any_of).map(String::as_str).collect();
         let rules = SchemaRules {
             schema_json: &self.schema_json,
-            input_field: &self.spec.rows.input,
-            output_field: &self.spec.rows.output,
-            field_bytes_max: self.spec.rows.field_bytes_max.get(),
+            shape: shape(self.spec.shape()),
+            input: &self.spec.rows.input,
+            output: &self.spec.rows.output,
+            text_bytes_max: self.spec.rows.field_bytes_max.get(),
+            scripts: &codes,
+            script_ppm_min: scripts.map_or(0, |rule| rule.share_min_ppm.0),
         };
         let mut rows = Vec::new();
         let per_call = self.spec.limits.rows_per_call.get() as usize;
@@ -201,127 +230,21 @@ impl Inspector {
             None => Ok(tokens),
         }
     }
-
-    /// Tokenises rows, if no row has been at fault: what is not accepted need not be trained on.
-    pub(crate) fn tokenise_rows(
-        &self,
-        rows: &[(u32, Row)],
-        tally: &mut Tally,
-    ) -> Result<Vec<TokenRow>, EvaluateError> {
-        if tally.first_fault().is_some() {
-            return Ok(vec![]);
-        }
-        let pairs: Vec<_> =
-            rows.iter().map(|(_, row)| (row.input.as_str(), row.output.as_str())).collect();
-        let tokenised = match self.tokenise(&pairs, &mut tally.fuel)? {
-            Ok(tokenised) => tokenised,
-            Err(reason) => {
-                tally.add(0, "", reason);
-                return Ok(vec![]);
-            }
-        };
-        let mut tokens = Vec::with_capacity(rows.len());
-        for ((row, _), tokenised) in rows.iter().zip(tokenised) {
-            match tokenised {
-                Ok(row) => tokens.push(row),
-                Err(reason) => tally.add(*row, "", reason),
-            }
-        }
-        Ok(tokens)
-    }
-
-    /// Pairs of input and output as tokens; the outer error is the kernel's, to be blamed on the
-    /// text.
-    pub(crate) fn tokenise(
-        &self,
-        pairs: &[(&str, &str)],
-        fuel: &mut u64,
-    ) -> Result<Result<Vec<Result<TokenRow, String>>, String>, EvaluateError> {
-        let model = &self.spec.model;
-        let rows: Vec<[Vec<Piece>; 2]> = pairs
-            .iter()
-            .map(|(input, output)| {
-                [
-                    framed(&model.before_input, input, &model.after_input),
-                    framed(&model.before_output, output, &model.after_output),
-                ]
-            })
-            .collect();
-        let texts: Vec<&str> = rows.iter().flatten().flatten().filter_map(Piece::text).collect();
-        let per_call = 2 * self.spec.limits.rows_per_call.get() as usize;
-        let mut ids = Vec::with_capacity(texts.len());
-        let calls = calls::cut(&texts, per_call, |text| text.len());
-        let encode = |texts: &[&str]| self.tokenizer.encode(&self.tokenizer_json, texts);
-        for (_, encoded) in in_order(self.calls_at_once, calls, encode) {
-            match blame(encoded, &self.spec.kernels.tokenizer)? {
-                Ok(encoded) => {
-                    *fuel += encoded.fuel;
-                    ids.extend(encoded.ids);
-                }
-                Err(reason) => return Ok(Err(reason)),
-            }
-        }
-        let mut ids = ids.into_iter();
-        let mut tokens = |pieces: &[Piece]| -> Vec<u32> {
-            let tokens = |piece: &Piece| match piece {
-                Piece::Text(_) => ids.next().unwrap_or_default(),
-                Piece::Token(id) => vec![*id],
-            };
-            pieces.iter().flat_map(tokens).collect()
-        };
-        let row = |row: &[Vec<Piece>; 2]| {
-            let [prompt, output] = row.each_ref().map(|pieces| tokens(pieces));
-            self.token_row(&prompt, &output)
-        };
-        Ok(Ok(rows.iter().map(row).collect()))
-    }
-
-    fn token_row(&self, prompt: &[u32], output: &[u32]) -> Result<TokenRow, String> {
-        let most = self.spec.training.positions.get() as usize + 1;
-        let count = prompt.len() + output.len();
-        let vocabulary = self.spec.model.llama.vocabulary.get();
-        if prompt.is_empty() || output.is_empty() {
-            return Err("the input or the output has no tokens".into());
-        }
-        if count > most {
-            return Err(format!("{count} tokens, the spec allows {most}"));
-        }
-        let slots = self.spec.training.output_tokens.get() as usize;
-        if output.len() > slots {
-            return Err(format!("{} output tokens, the spec allows {slots}", output.len()));
-        }
-        // Cutting what does not fit would let unequal lengths spoil a control.
-        if self.spec.score.shuffles() && prompt.len() > most - slots {
-            let room = most - slots;
-            return Err(format!(
-                "{} prompt tokens, the spec allows {room} before any output",
-                prompt.len()
-            ));
-        }
-        if let Some(id) = prompt.iter().chain(output).find(|id| **id >= vocabulary) {
-            return Err(format!("token id {id} is not in the model's vocabulary of {vocabulary}"));
-        }
-        Ok(TokenRow { ids: [prompt, output].concat(), prompt_tokens: prompt.len() as u32 })
-    }
 }
 
-/// A field with its template: texts that touch are one text, and none is empty.
-fn framed(before: &[Piece], field: &str, after: &[Piece]) -> Vec<Piece> {
-    let field = Piece::Text(field.to_owned());
-    let mut framed: Vec<Piece> = Vec::new();
-    for piece in before.iter().chain([&field]).chain(after) {
-        match (framed.last_mut(), piece) {
-            (_, Piece::Text(text)) if text.is_empty() => {}
-            (Some(Piece::Text(so_far)), Piece::Text(text)) => so_far.push_str(text),
-            _ => framed.push(piece.clone()),
-        }
+/// As the schema kernel has it.
+fn shape(shape: &Shape) -> dataforge_sandbox::Shape<'_> {
+    match shape {
+        Shape::Pair => dataforge_sandbox::Shape::Pair,
+        Shape::Dialogue { .. } => dataforge_sandbox::Shape::Dialogue,
+        Shape::Reasoning { steps } => dataforge_sandbox::Shape::Reasoning(steps),
+        Shape::Choice { choices } => dataforge_sandbox::Shape::Choice(choices),
     }
-    framed
 }
 
 /// Sorts a kernel's error: `Ok(Err(reason))` when the submission is to blame, since it made the
 /// kernel run out of what the spec grants.
-fn blame<T>(
+pub(crate) fn blame<T>(
     result: Result<T, SandboxError>,
     kernel: &str,
 ) -> Result<Result<T, String>, EvaluateError> {
@@ -331,6 +254,7 @@ fn blame<T>(
             error @ (SandboxError::OutOfFuel { .. }
             | SandboxError::OutOfMemory { .. }
             | SandboxError::OutputTooLarge { .. }
+            | SandboxError::Exit(_)
             | SandboxError::Trap(_)),
         ) => Ok(Err(error.to_string())),
         Err(source) => Err(in_kernel(kernel)(source)),
@@ -341,11 +265,25 @@ pub(crate) fn in_kernel(kernel: &str) -> impl Fn(SandboxError) -> EvaluateError 
     move |source| EvaluateError::Kernel { kernel: kernel.to_owned(), source }
 }
 
+/// Reads a file beside the spec that is no index.
+pub(crate) fn read_file(
+    world: &dyn World,
+    name: &str,
+    lock: &BTreeMap<String, FileDigest>,
+) -> Result<Vec<u8>, EvaluateError> {
+    let bytes = read(world, Pinned::File(name), lock)?;
+    if bytes.len() as u64 > SPEC_BYTES_MAX.0 {
+        let reason = format!("{} bytes, at most {} are read", bytes.len(), SPEC_BYTES_MAX.0);
+        return Err(EvaluateError::Material { what: Pinned::File(name).to_string(), reason });
+    }
+    Ok(bytes)
+}
+
 /// Reads something pinned and compares its digest with the lock's.
 pub(crate) fn read(
     world: &dyn World,
     what: Pinned<'_>,
-    lock: &std::collections::BTreeMap<String, FileDigest>,
+    lock: &BTreeMap<String, FileDigest>,
 ) -> Result<Vec<u8>, EvaluateError> {
     let (Pinned::File(name) | Pinned::Kernel(name) | Pinned::Artifact(name)) = what;
     let bytes = world.read(what).map_err(EvaluateError::World)?;

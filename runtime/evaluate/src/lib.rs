@@ -16,6 +16,7 @@ mod baseline;
 mod bundled;
 mod calls;
 mod detokenize;
+mod embedding;
 mod error;
 mod estimate;
 mod evaluator;
@@ -23,9 +24,11 @@ mod features;
 mod inspect;
 mod kept;
 mod questions;
+mod rules;
 mod setup;
 mod survey;
 mod tally;
+mod tokenise;
 mod train;
 mod warm;
 mod weights;
@@ -37,13 +40,16 @@ pub use dataforge_engine::{
     UnknownProvider,
 };
 pub use dataforge_graph::onnx::import as model;
-pub use dataforge_sandbox::{CodeName, CodeSecret, CodeStore, Measures, SandboxError};
+pub use dataforge_sandbox::{
+    CodeName, CodeSecret, CodeStore, Measures, SandboxError, pack as pack_kernel,
+};
+pub use embedding::EMBEDDING_ARTIFACTS;
 pub use error::EvaluateError;
 pub use estimate::{Ending, Estimate, estimate};
 pub use evaluator::{Evaluation, Evaluator, Timings};
 pub use inspect::{Accepted, Inspection, Inspector};
 pub use questions::tokenise_candidates;
 pub use setup::run_ids;
-pub use survey::{Known, Like, Place, Survey, Surveyor, index};
+pub use survey::{Dispersion, Known, Like, Place, Survey, Surveyor, index};
 pub use weights::{WeightsFileError, read_weights, reference_weights};
 pub use world::{Pinned, Progress, World, WorldError};

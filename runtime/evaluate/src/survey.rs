@@ -6,31 +6,28 @@
 //! comes in one part the report is the one that a proof commits to. The rest is advice: no proof
 //! depends on it.
 
-use crate::bundled::{CONTAMINATION, DIVERSITY, SIMILARITY};
+use crate::bundled::CONTAMINATION;
 use crate::calls::{self, in_order};
+use crate::embedding::embed;
 use crate::error::EvaluateError;
 use crate::inspect::{Inspector, in_kernel};
+use crate::rules::{Gist, known_share, line, text};
 use crate::tally::Tally;
 use crate::world::World;
 use dataforge_core::dataset::{CheckReport, Row};
 use dataforge_core::limits::{DATASET_BYTES_MAX, REPORTED_FAULTS_MAX};
-use dataforge_core::similarity::{Sketch, Sketches, TWIN_LEAST, Twin};
+use dataforge_core::similarity::{TWIN_LEAST, Twin};
 use dataforge_core::spec::PinnedSpec;
 use dataforge_core::units::Ppm;
 use dataforge_sandbox::{
-    CodeStore, ContaminationKernel, DiversityKernel, Evidence, KernelLimits, Measures, Sandbox,
-    SandboxError, SimilarityKernel,
+    CodeStore, ContaminationKernel, Evidence, KernelLimits, Measures, Sandbox, SandboxError,
 };
-use std::collections::BTreeMap;
 
 /// Texts of one call.
 const TEXTS_PER_CALL: usize = 1024;
 
-/// Rows whose variety is measured: enough for three digits, few enough for one call.
-const SAMPLE_ROWS: usize = 2_000;
-
-/// Bytes that a row of the sample is cut to.
-const SAMPLE_BYTES: usize = 2_048;
+/// Rows whose vectors are compared: half a minute of the engine's.
+const EMBEDDED_ROWS: usize = 512;
 
 /// Where a row stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,24 +83,28 @@ pub struct Survey {
     pub sample: u32,
 }
 
+/// How far apart rows lie in meaning.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Dispersion {
+    /// Mean cosine distance of two rows, between 0 and 2.
+    pub distance: f64,
+    /// Rows of the sample.
+    pub sample: u32,
+}
+
 /// Surveys one dataset.
 pub struct Surveyor {
     inspector: Inspector,
-    similarity: SimilarityKernel,
-    diversity: DiversityKernel,
     known: Option<(ContaminationKernel, Vec<u8>)>,
     at_once: usize,
     tally: Tally,
     bytes: u64,
-    sketches: Sketches,
+    gist: Gist,
     /// Of each sketch.
     places: Vec<Place>,
     /// Which earlier dataset is at hand, and what was found in it.
     earlier: Option<u32>,
     earlier_rows: Tally,
-    /// Texts by the digests of their sketches: the least make a sample that the order of rows does
-    /// not change.
-    sample: BTreeMap<([u8; 32], u32), String>,
     known_rows: u32,
     known_most: Vec<Known>,
 }
@@ -118,29 +119,23 @@ impl Surveyor {
         pinned: &PinnedSpec,
         index: Option<Vec<u8>>,
     ) -> Result<Self, EvaluateError> {
-        let limits = KernelLimits::default();
-        let sandbox = Sandbox::new().map_err(in_kernel(SIMILARITY.0))?.keeping(world.code());
+        let sandbox = Sandbox::new().map_err(in_kernel(CONTAMINATION.0))?.keeping(world.code());
         let load = |index: Vec<u8>| {
-            let kernel = sandbox.contamination_kernel(CONTAMINATION.1, limits);
+            let kernel = sandbox.contamination_kernel(CONTAMINATION.1, KernelLimits::default());
             kernel.map(|kernel| (kernel, index)).map_err(in_kernel(CONTAMINATION.0))
         };
+        let mut inspector = Inspector::load(world, pinned)?;
+        inspector.rules = inspector.rules.with_survey(&sandbox)?;
         Ok(Self {
-            inspector: Inspector::load(world, pinned)?,
-            similarity: sandbox
-                .similarity_kernel(SIMILARITY.1, limits)
-                .map_err(in_kernel(SIMILARITY.0))?,
-            diversity: sandbox
-                .diversity_kernel(DIVERSITY.1, limits)
-                .map_err(in_kernel(DIVERSITY.0))?,
+            inspector,
             known: index.map(load).transpose()?,
             at_once: calls::at_once(world.engine_options().threads),
             tally: Tally::default(),
             bytes: 0,
-            sketches: Sketches::default(),
+            gist: Gist::default(),
             places: vec![],
             earlier: None,
             earlier_rows: Tally::default(),
-            sample: BTreeMap::new(),
             known_rows: 0,
             known_most: vec![],
         })
@@ -161,11 +156,14 @@ impl Surveyor {
         let before = self.earlier_rows.rows;
         let rows = self.inspector.check(world, lines, &mut self.earlier_rows)?;
         self.earlier_rows.rows = before + lines.len() as u32;
-        let texts: Vec<String> = rows.iter().map(|(_, row)| text(row)).collect();
-        for (sketch, (row, _)) in self.sketch(&texts)?.into_iter().zip(rows) {
-            self.sketches.push(sketch);
+        let (numbers, texts) = columns(&rows);
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let sketches = self.inspector.rules.sketch(&numbers, &texts, &mut self.earlier_rows)?;
+        for (sketch, row) in sketches.into_iter().zip(numbers) {
+            self.gist.sketches.push(sketch);
             self.places.push(Place { earlier: self.earlier, row });
         }
+        self.gist.earlier = self.places.len();
         Ok(())
     }
 
@@ -183,20 +181,32 @@ impl Surveyor {
         self.tally.expected = expected;
         self.bytes += lines.iter().map(|line| line.len() as u64 + 1).sum::<u64>();
         let rows = self.inspector.check(world, lines, &mut self.tally)?;
-        self.inspector.tokenise_rows(&rows, &mut self.tally)?;
+        let sketched = self.gist.sketches.len();
+        let (tally, gist) = (&mut self.tally, &mut self.gist);
+        self.inspector.rules.add(lines, before + 1, &rows, gist, tally)?;
+        self.inspector.tokenise_rows(&rows, tally)?;
         // After a call that failed, the rows behind it are not seen, and count all the same.
-        self.tally.rows = before + lines.len() as u32;
-        let texts: Vec<String> = rows.iter().map(|(_, row)| text(row)).collect();
-        self.look_up(&rows, &texts)?;
-        for ((sketch, (row, _)), text) in self.sketch(&texts)?.into_iter().zip(rows).zip(texts) {
-            self.sample.insert((sketch.digest, row), text);
-            if self.sample.len() > SAMPLE_ROWS {
-                self.sample.pop_last();
-            }
-            self.sketches.push(sketch);
-            self.places.push(Place { earlier: None, row });
+        tally.rows = before + lines.len() as u32;
+        let place = |(row, _): &(u32, Row)| Place { earlier: None, row: *row };
+        let sketched = gist.sketches.len() - sketched;
+        self.places.extend(rows.iter().map(place).take(sketched));
+        self.look_up(&rows)
+    }
+
+    /// How far apart rows lie in meaning: the mean cosine distance of their vectors by
+    /// all-MiniLM-L6-v2 ([`crate::EMBEDDING_ARTIFACTS`]), of a sample. None without rows.
+    ///
+    /// # Errors
+    /// [`EvaluateError::World`], [`EvaluateError::Engine`] or [`EvaluateError::Kernel`].
+    pub fn dispersion(&self, world: &dyn World) -> Result<Option<Dispersion>, EvaluateError> {
+        let mut texts = self.gist.texts();
+        texts.truncate(EMBEDDED_ROWS);
+        if texts.is_empty() {
+            return Ok(None);
         }
-        Ok(())
+        let vectors = embed(world, self.inspector.tokenizer(), &texts)?;
+        let distance = self.inspector.rules.dispersion(&vectors)?;
+        Ok(distance.map(|distance| Dispersion { distance, sample: texts.len() as u32 }))
     }
 
     /// What was found.
@@ -204,13 +214,14 @@ impl Surveyor {
     /// # Errors
     /// [`EvaluateError::Kernel`].
     pub fn finish(mut self) -> Result<Survey, EvaluateError> {
-        let variety = self.variety()?;
+        let variety = self.inspector.rules.judge(&self.gist, &mut self.tally)?;
         if self.bytes > DATASET_BYTES_MAX.0 + 1 {
             let most = DATASET_BYTES_MAX.0;
             self.tally.add_first(format!("{} bytes, at most {most} are taken", self.bytes));
         }
         self.tally.count(self.tally.rows, self.inspector.row_rules());
-        let mut alike = like(&self.places, self.sketches.twins(TWIN_LEAST));
+        let sample = self.gist.sampled();
+        let mut alike = like(&self.places, self.gist.sketches.twins(TWIN_LEAST));
         let copies = alike.iter().filter(|like| like.exact).count() as u32;
         let near_copies = alike.len() as u32 - copies;
         alike.truncate(REPORTED_FAULTS_MAX);
@@ -222,23 +233,13 @@ impl Surveyor {
             known_rows: self.known.map(|_| self.known_rows),
             known: self.known_most,
             variety,
-            sample: self.sample.len() as u32,
+            sample,
         })
     }
 
-    fn sketch(&self, texts: &[String]) -> Result<Vec<Sketch>, EvaluateError> {
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let calls = calls::cut(&texts, TEXTS_PER_CALL, |text| text.len());
-        let make = |texts: &[&str]| self.similarity.sketch(texts);
-        let mut sketches = Vec::with_capacity(texts.len());
-        for (_, made) in in_order(self.at_once, calls, make) {
-            sketches.extend(made.map_err(in_kernel(SIMILARITY.0))?.value);
-        }
-        Ok(sketches)
-    }
-
-    fn look_up(&mut self, rows: &[(u32, Row)], texts: &[String]) -> Result<(), EvaluateError> {
+    fn look_up(&mut self, rows: &[(u32, Row)]) -> Result<(), EvaluateError> {
         let Some((kernel, index)) = &self.known else { return Ok(()) };
+        let (numbers, texts) = columns(rows);
         let strs: Vec<&str> = texts.iter().map(String::as_str).collect();
         let calls = calls::cut(&strs, TEXTS_PER_CALL, |text| text.len());
         let mut found: Vec<Evidence> = Vec::with_capacity(texts.len());
@@ -251,25 +252,15 @@ impl Surveyor {
                 Err(error) => return Err(in_kernel(CONTAMINATION.0)(error)),
             }
         }
-        for (((row, _), text), evidence) in rows.iter().zip(texts).zip(found) {
-            let Some(share) = share(&evidence) else { continue };
+        for ((row, text), evidence) in numbers.into_iter().zip(&texts).zip(found) {
+            let Some(share) = known_share(&evidence) else { continue };
             self.known_rows += 1;
             let part = line(&text[evidence.part]);
-            self.known_most.push(Known { row: *row, share, part });
+            self.known_most.push(Known { row, share, part });
         }
         self.known_most.sort_by_key(|known| (std::cmp::Reverse(known.share), known.row));
         self.known_most.truncate(REPORTED_FAULTS_MAX);
         Ok(())
-    }
-
-    fn variety(&self) -> Result<Option<Measures>, EvaluateError> {
-        let cut = |text: &'_ String| text.floor_char_boundary(SAMPLE_BYTES);
-        let texts: Vec<&str> = self.sample.values().map(|text| &text[..cut(text)]).collect();
-        if texts.is_empty() {
-            return Ok(None);
-        }
-        let measured = self.diversity.measure(&texts).map_err(in_kernel(DIVERSITY.0))?;
-        Ok(Some(measured.value))
     }
 }
 
@@ -288,27 +279,9 @@ pub fn index(
     Ok(made.map_err(in_kernel(CONTAMINATION.0))?.value)
 }
 
-/// What of a row is compared.
-fn text(row: &Row) -> String {
-    format!("{}\n{}", row.input, row.output)
-}
-
-/// Share of a text's n-grams that are known, if there are any.
-fn share(evidence: &Evidence) -> Option<Ppm> {
-    let found = u64::from(evidence.found) * 1_000_000;
-    let share = found.checked_div(u64::from(evidence.ngrams))?;
-    (evidence.found > 0).then_some(Ppm(share as u32))
-}
-
-/// Beginning of a text, in one line.
-fn line(text: &str) -> String {
-    const CHARACTERS: usize = 80;
-    let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    let mut line: String = plain.take(CHARACTERS).collect();
-    if text.chars().nth(CHARACTERS).is_some() {
-        line.push('…');
-    }
-    line
+/// Numbers of rows, and what of each is compared.
+fn columns(rows: &[(u32, Row)]) -> (Vec<u32>, Vec<String>) {
+    rows.iter().map(|(number, row)| (*number, text(row))).unzip()
 }
 
 /// Twins of the rows surveyed, most alike first.

@@ -4,7 +4,7 @@
 //! It follows from the spec alone, so it is trained once and kept, if the engine is exact.
 
 use crate::error::EvaluateError;
-use crate::inspect::read;
+use crate::inspect::read_file;
 use crate::kept;
 use crate::setup::Setup;
 use crate::world::Pinned;
@@ -22,7 +22,7 @@ pub(crate) fn recall_or_train(setup: &Setup<'_>) -> Result<Option<Trained>, Eval
     let (world, pinned, exact) = (setup.world, &setup.spec, setup.is_exact());
     let (spec, lock) = (pinned.spec(), pinned.lock());
     let ScoreRule::Warmed { rows: name, epochs, .. } = &spec.score else { return Ok(None) };
-    let bytes = read(world, Pinned::File(name), &lock.files)?;
+    let bytes = read_file(world, name, &lock.files)?;
     let rows = setup.inspector.pinned_rows(world, name, &bytes)?;
     let recipe = &spec.training;
     let seed = seed(lock.files.get(name));

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use dataforge_core::hash::{FileDigest, file_digest};
-use dataforge_core::limits::SPEC_BYTES_MAX;
+use dataforge_core::limits::{INDEX_BYTES_MAX, SPEC_BYTES_MAX};
 use dataforge_core::spec::{PinnedSpec, Spec, SpecError, SpecLock};
 use dataforge_core::units::Bytes;
 
@@ -110,6 +110,12 @@ impl Specs {
         starts.into_iter().flatten().find_map(above).ok_or(SpecsError::NoFolder)
     }
 
+    /// Where they are.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Every `name@version` there is, sorted.
     ///
     /// # Errors
@@ -173,7 +179,7 @@ impl Specs {
     /// # Errors
     /// [`SpecsError::File`].
     pub fn file(&self, reference: &str, name: &str) -> Result<Vec<u8>, SpecsError> {
-        Ok(read_bounded(&self.folder_of(reference)?.join(name), SPEC_BYTES_MAX)?)
+        Ok(read_bounded(&self.folder_of(reference)?.join(name), INDEX_BYTES_MAX)?)
     }
 
     /// A kernel's path.
@@ -204,7 +210,7 @@ impl Specs {
         for name in spec.files() {
             lock.files.insert(name.clone(), file_digest(&self.file(reference, name)?));
         }
-        for kernel in [&spec.kernels.schema, &spec.kernels.tokenizer] {
+        for kernel in spec.kernels() {
             lock.kernels.insert(kernel.clone(), file_digest(&self.kernel(kernel)?));
         }
         for artifact in [&spec.model.weights, &spec.model.tokenizer] {

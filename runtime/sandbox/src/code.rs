@@ -7,8 +7,8 @@
 //! sees this, and megabytes of it are hashed each time a process starts.
 
 use std::hash::{Hash, Hasher};
-use wasmtime::Engine;
 use wasmtime::component::Component;
+use wasmtime::{Engine, Module};
 
 /// Bytes of an authentication code.
 const MAC_BYTES: usize = blake3::OUT_LEN;
@@ -31,27 +31,61 @@ pub type CodeSecret = [u8; blake3::KEY_LEN];
 /// What compiled code depends on: BLAKE3 of the compiler with its settings and of the kernel.
 pub type CodeName = [u8; 32];
 
+/// What wasmtime compiles and brings back.
+pub(crate) trait Code: Sized {
+    fn compile(engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Self>;
+    fn serialize(&self) -> wasmtime::Result<Vec<u8>>;
+
+    /// # Safety
+    ///
+    /// [`Code::serialize`] must have given these bytes.
+    #[expect(unsafe_code, reason = "wasmtime cannot know where code comes from")]
+    unsafe fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Self>;
+}
+
+macro_rules! code {
+    ($($compiled:ty),*) => {$(
+        impl Code for $compiled {
+            fn compile(engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Self> {
+                Self::from_binary(engine, wasm)
+            }
+
+            fn serialize(&self) -> wasmtime::Result<Vec<u8>> {
+                self.serialize()
+            }
+
+            #[expect(unsafe_code, reason = "wasmtime cannot know where code comes from")]
+            unsafe fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Self> {
+                // SAFETY: the caller vouches for the bytes.
+                unsafe { Self::deserialize(engine, code) }
+            }
+        }
+    )*};
+}
+
+code!(Component, Module);
+
 /// A kernel from the store, or compiled and then kept.
-pub(crate) fn component(
+pub(crate) fn kept<C: Code>(
     engine: &Engine,
     store: Option<&dyn CodeStore>,
     wasm: &[u8],
-) -> wasmtime::Result<Component> {
+) -> wasmtime::Result<C> {
     let Some((store, secret)) = store.and_then(|store| Some((store, store.secret()?))) else {
-        return Component::from_binary(engine, wasm);
+        return C::compile(engine, wasm);
     };
     let name = name(engine, wasm);
     if let Some(sealed) = store.read(&name)
         && let Some(code) = unseal(&secret, &name, &sealed)
-        && let Some(component) = load(engine, code)
+        && let Some(compiled) = load(engine, code)
     {
-        return Ok(component);
+        return Ok(compiled);
     }
-    let component = Component::from_binary(engine, wasm)?;
-    if let Ok(code) = component.serialize() {
+    let compiled = C::compile(engine, wasm)?;
+    if let Ok(code) = compiled.serialize() {
         store.keep(&name, &[mac(&secret, &name, &code).as_slice(), &code].concat());
     }
-    Ok(component)
+    Ok(compiled)
 }
 
 fn name(engine: &Engine, wasm: &[u8]) -> CodeName {
@@ -84,8 +118,9 @@ fn unseal<'s>(secret: &CodeSecret, name: &CodeName, sealed: &'s [u8]) -> Option<
 }
 
 #[expect(unsafe_code, reason = "wasmtime cannot know where code comes from")]
-fn load(engine: &Engine, code: &[u8]) -> Option<Component> {
-    // SAFETY: the code was authenticated, so `Component::serialize` gave it to `component` above.
-    // Another version or configuration of wasmtime is refused by wasmtime itself.
-    unsafe { Component::deserialize(engine, code) }.ok()
+fn load<C: Code>(engine: &Engine, code: &[u8]) -> Option<C> {
+    // SAFETY: the code was authenticated, so `serialize` gave it to `kept` above. Another version
+    // or configuration of wasmtime is refused by wasmtime itself, and so is a module for a
+    // component.
+    unsafe { C::deserialize(engine, code) }.ok()
 }

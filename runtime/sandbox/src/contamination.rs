@@ -34,7 +34,7 @@ impl ContaminationKernel {
     /// [`SandboxError::Reported`].
     pub fn index(&self, n: u32, documents: &[&str]) -> Result<Answer<Vec<u8>>, SandboxError> {
         let bytes = list_bytes(documents.iter().map(|document| document.len()));
-        let (value, fuel) = self.index.call((n, documents), bytes)?;
+        let (value, fuel) = self.index.call((n, documents), documents.len(), bytes)?;
         Ok(Answer { value, fuel })
     }
 
@@ -48,7 +48,7 @@ impl ContaminationKernel {
         texts: &[&str],
     ) -> Result<Answer<Vec<Evidence>>, SandboxError> {
         let bytes = index.len() as u64 + list_bytes(texts.iter().map(|text| text.len()));
-        let (found, fuel) = self.overlap.call((index, texts), bytes)?;
+        let (found, fuel) = self.overlap.call((index, texts), texts.len(), bytes)?;
         check_count("texts", found.len(), texts.len())?;
         let value = found
             .into_iter()
@@ -62,7 +62,7 @@ impl ContaminationKernel {
 pub(crate) enum Index {}
 
 impl Function for Index {
-    const INTERFACE: &'static str = INTERFACE;
+    const INTERFACES: &'static [&'static str] = &[INTERFACE];
     const NAME: &'static str = "index";
     type Params<'a> = (u32, &'a [&'a str]);
     type Answer = Vec<u8>;
@@ -71,7 +71,7 @@ impl Function for Index {
 pub(crate) enum Overlap {}
 
 impl Function for Overlap {
-    const INTERFACE: &'static str = INTERFACE;
+    const INTERFACES: &'static [&'static str] = &[INTERFACE];
     const NAME: &'static str = "overlap";
     type Params<'a> = (&'a [u8], &'a [&'a str]);
     type Answer = Vec<Found>;

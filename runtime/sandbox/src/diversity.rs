@@ -39,7 +39,7 @@ impl DiversityKernel {
     /// The errors are those of [`SandboxError`].
     pub fn measure(&self, texts: &[&str]) -> Result<Answer<Measures>, SandboxError> {
         let bytes = list_bytes(texts.iter().map(|text| text.len()));
-        let (value, fuel) = self.measure.call((texts,), bytes)?;
+        let (value, fuel) = self.measure.call((texts,), texts.len(), bytes)?;
         let Measures { distinct1, distinct2, distinct3, .. } = value;
         check_finite(&[distinct1, distinct2, distinct3])?;
         check_finite(&[value.compression_ratio, value.self_similarity])?;
@@ -52,7 +52,7 @@ impl DiversityKernel {
     /// or not finite, are [`SandboxError::Reported`].
     pub fn dispersion(&self, vectors: &[&[f32]]) -> Result<Answer<f64>, SandboxError> {
         let bytes = list_bytes(vectors.iter().map(|vector| size_of_val(*vector)));
-        let (value, fuel) = self.dispersion.call((vectors,), bytes)?;
+        let (value, fuel) = self.dispersion.call((vectors,), vectors.len(), bytes)?;
         check_finite(&[value])?;
         Ok(Answer { value, fuel })
     }
@@ -61,7 +61,7 @@ impl DiversityKernel {
 pub(crate) enum Measure {}
 
 impl Function for Measure {
-    const INTERFACE: &'static str = INTERFACE;
+    const INTERFACES: &'static [&'static str] = &[INTERFACE];
     const NAME: &'static str = "measure";
     type Params<'a> = (&'a [&'a str],);
     type Answer = Measures;
@@ -70,7 +70,7 @@ impl Function for Measure {
 pub(crate) enum Dispersion {}
 
 impl Function for Dispersion {
-    const INTERFACE: &'static str = INTERFACE;
+    const INTERFACES: &'static [&'static str] = &[INTERFACE];
     const NAME: &'static str = "dispersion";
     type Params<'a> = (&'a [&'a [f32]],);
     type Answer = f64;

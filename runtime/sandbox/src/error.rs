@@ -22,10 +22,11 @@ pub enum SandboxError {
     #[error("the kernel is refused: {0}")]
     Refused(#[from] Refusal),
 
-    /// The call used up [`KernelLimits::fuel_per_call`].
+    /// The call used up [`KernelLimits::fuel_per_call`] and, for each item it was about,
+    /// [`KernelLimits::fuel_per_item`].
     #[error("the kernel used up its {fuel} units of fuel")]
     OutOfFuel {
-        /// The limit.
+        /// Both together.
         fuel: u64,
     },
 
@@ -49,6 +50,10 @@ pub enum SandboxError {
     /// zero.
     #[error("the kernel trapped: {0}")]
     Trap(String),
+
+    /// A checker ended with an exit code other than 0.
+    #[error("the checker ended with exit code {0}")]
+    Exit(i32),
 
     /// The kernel answered with its error string: it cannot use the arguments of the eval spec.
     #[error("the kernel reports: {0}")]
@@ -94,6 +99,14 @@ pub enum Refusal {
     #[error("it is not a valid component: {0}")]
     NotAComponent(String),
 
+    /// It is not the module of a command, is damaged, or needs a feature that is switched off.
+    #[error("it is not a valid WASI command: {0}")]
+    NotACommand(String),
+
+    /// A command imports functions of WASI preview 1 alone.
+    #[error("it imports {0:?}, which is not a function of WASI preview 1")]
+    CommandImports(String),
+
     /// A kernel must be a pure function, so it may not import anything.
     #[error("it imports {0:?}; a kernel has no imports")]
     Imports(String),
@@ -101,8 +114,8 @@ pub enum Refusal {
     /// A kernel exports one interface and nothing else.
     #[error("it exports {found:?} instead of {expected:?}")]
     Exports {
-        /// The interface of the kernel's world.
-        expected: &'static str,
+        /// The interface of the kernel's world, in every version that is known.
+        expected: String,
         /// All exports, in the module's order.
         found: Vec<String>,
     },

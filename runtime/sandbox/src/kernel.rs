@@ -28,9 +28,10 @@ pub struct Answer<T> {
     pub fuel: u64,
 }
 
-/// A function of `wit/`, by the names of its interface and itself.
+/// A function of `wit/`, by its name and those of the interfaces that have it: one for each version
+/// of the package that changed the interface and not this function.
 pub(crate) trait Function {
-    const INTERFACE: &'static str;
+    const INTERFACES: &'static [&'static str];
     const NAME: &'static str;
     type Params<'a>: ComponentNamedList + Lower;
     type Answer: Lift + Send + Sync + 'static;
@@ -39,6 +40,7 @@ pub(crate) trait Function {
 /// A compiled kernel that exports `F`.
 pub(crate) struct Kernel<F> {
     instance: InstancePre<CallState>,
+    interface: &'static str,
     function: ComponentExportIndex,
     limits: KernelLimits,
     exports: PhantomData<fn() -> F>,
@@ -55,15 +57,17 @@ where
         wasm: &[u8],
         limits: KernelLimits,
     ) -> Result<Self, SandboxError> {
-        shape::check(wasm, limits)?;
-        let component = code::component(engine, store, wasm)
-            .map_err(|error| Refusal::NotAComponent(format!("{error:#}")))?;
-        check_shape(engine, &component, F::INTERFACE)?;
+        Self::new(&compile(engine, store, wasm, limits)?, limits)
+    }
+
+    pub(crate) fn new(component: &Component, limits: KernelLimits) -> Result<Self, SandboxError> {
+        let engine = component.engine();
+        let interface = check_shape(component, F::INTERFACES)?;
         // Nothing is linked, so this also refuses what `check_shape` might have overlooked.
         let instance = Linker::new(engine)
-            .instantiate_pre(&component)
+            .instantiate_pre(component)
             .map_err(|error| Refusal::Imports(format!("{error:#}")))?;
-        Self::of(instance, limits)
+        Self::of(instance, interface, limits)
     }
 
     /// Another function of the same kernel and interface.
@@ -72,39 +76,47 @@ where
         Result<G::Answer, String>: Lift,
         (Result<G::Answer, String>,): ComponentNamedList,
     {
-        Kernel::of(self.instance.clone(), self.limits)
+        Kernel::of(self.instance.clone(), self.interface, self.limits)
     }
 
-    fn of(instance: InstancePre<CallState>, limits: KernelLimits) -> Result<Self, SandboxError> {
+    fn of(
+        instance: InstancePre<CallState>,
+        interface: &'static str,
+        limits: KernelLimits,
+    ) -> Result<Self, SandboxError> {
         let component = instance.component();
         let function = component
-            .get_export_index(None, F::INTERFACE)
+            .get_export_index(None, interface)
             .and_then(|interface| component.get_export_index(Some(&interface), F::NAME))
             .ok_or_else(|| signature::<F>("it is missing"))?;
-        let kernel = Self { instance, function, limits, exports: PhantomData };
+        let kernel = Self { instance, interface, function, limits, exports: PhantomData };
         // An instance that is thrown away: a kernel that cannot start, or whose function has
         // another type, is refused here and not at a miner's first row.
-        let mut store = store::new(kernel.instance.engine(), limits)?;
-        kernel.instantiate(&mut store)?;
+        kernel.instantiate(&mut kernel.store(0)?)?;
         Ok(kernel)
+    }
+
+    fn store(&self, items: usize) -> Result<Store<CallState>, SandboxError> {
+        store::new(self.instance.engine(), CallState::new(self.limits, items), |state| state)
     }
 
     /// Calls the function in a fresh instance. Returns the answer and the fuel it took.
     pub(crate) fn call(
         &self,
         params: F::Params<'_>,
+        items: usize,
         input_bytes: u64,
     ) -> Result<(F::Answer, u64), SandboxError> {
         let max = self.limits.input_bytes_max;
         if input_bytes > max {
             return Err(SandboxError::InputTooLarge { bytes: input_bytes, max });
         }
-        let mut store = store::new(self.instance.engine(), self.limits)?;
+        let mut store = self.store(items)?;
         let function = self.instantiate(&mut store)?;
         match function.call(&mut store, params) {
-            Ok((Ok(answer),)) => Ok((answer, store::fuel_used(&store)?)),
+            Ok((Ok(answer),)) => Ok((answer, store::fuel_used(&store, store.data().fuel)?)),
             Ok((Err(message),)) => Err(SandboxError::Reported(message)),
-            Err(error) => Err(self.stopped(store.data(), &error)),
+            Err(error) => Err(stopped(self.limits, store.data(), &error)),
         }
     }
 
@@ -116,34 +128,54 @@ where
         let instance = self
             .instance
             .instantiate(&mut *store)
-            .map_err(|error| self.stopped(store.data(), &error))?;
+            .map_err(|error| stopped(self.limits, store.data(), &error))?;
         instance
             .get_typed_func(store, self.function)
             .map_err(|error| signature::<F>(&format!("{error:#}")).into())
     }
+}
 
-    /// Sorts the failure of a call.
-    fn stopped(&self, state: &CallState, error: &wasmtime::Error) -> SandboxError {
-        let limits = self.limits;
-        if state.host_exhausted {
-            return SandboxError::Internal(format!("no memory for the guest: {error:#}"));
-        }
-        match error.downcast_ref::<Trap>() {
-            Some(Trap::OutOfFuel) => SandboxError::OutOfFuel { fuel: limits.fuel_per_call },
-            Some(Trap::StackOverflow) => SandboxError::StackOverflow,
-            // After a denial, whatever stops the guest is its way of giving up.
-            _ if state.denied => SandboxError::OutOfMemory { limits },
-            Some(trap) => SandboxError::Trap(trap.to_string()),
-            None => {
-                let message = format!("{error:#}");
-                if message.contains(TOO_MUCH_DATA) {
-                    SandboxError::OutputTooLarge { max: limits.output_bytes_max }
-                } else {
-                    SandboxError::InvalidAnswer(message)
-                }
+/// Sorts the failure of a call.
+pub(crate) fn stopped(
+    limits: KernelLimits,
+    state: &CallState,
+    error: &wasmtime::Error,
+) -> SandboxError {
+    if state.host_exhausted {
+        return SandboxError::Internal(format!("no memory for the guest: {error:#}"));
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::OutOfFuel) => SandboxError::OutOfFuel { fuel: state.fuel },
+        Some(Trap::StackOverflow) => SandboxError::StackOverflow,
+        // After a denial, whatever stops the guest is its way of giving up.
+        _ if state.denied => SandboxError::OutOfMemory { limits },
+        Some(trap) => SandboxError::Trap(trap.to_string()),
+        None => {
+            let message = format!("{error:#}");
+            if message.contains(TOO_MUCH_DATA) {
+                SandboxError::OutputTooLarge { max: limits.output_bytes_max }
+            } else {
+                SandboxError::InvalidAnswer(message)
             }
         }
     }
+}
+
+/// A component of a shape that is worth compiling, compiled.
+pub(crate) fn compile(
+    engine: &Engine,
+    store: Option<&dyn CodeStore>,
+    wasm: &[u8],
+    limits: KernelLimits,
+) -> Result<Component, SandboxError> {
+    shape::check(wasm, limits)?;
+    code::kept(engine, store, wasm)
+        .map_err(|error| Refusal::NotAComponent(format!("{error:#}")).into())
+}
+
+/// Whether a component exports this interface.
+pub(crate) fn exports(component: &Component, interface: &str) -> bool {
+    component.get_export_index(None, interface).is_some()
 }
 
 /// Checks that an answer's numbers are ones that the contract of `wit/` allows.
@@ -167,21 +199,21 @@ pub(crate) fn list_bytes(elements: impl Iterator<Item = usize>) -> u64 {
     elements.map(|length| length as u64 + 8).sum()
 }
 
-/// A kernel has no imports and exports one interface.
-fn check_shape(
-    engine: &Engine,
+/// A kernel has no imports and exports one interface: gives the one of these that it exports.
+pub(crate) fn check_shape(
     component: &Component,
-    interface: &'static str,
-) -> Result<(), Refusal> {
+    interfaces: &[&'static str],
+) -> Result<&'static str, Refusal> {
+    let engine = component.engine();
     let ty = component.component_type();
     if let Some((name, _)) = ty.imports(engine).next() {
         return Err(Refusal::Imports(name.to_owned()));
     }
     let found: Vec<String> = ty.exports(engine).map(|(name, _)| name.to_owned()).collect();
-    if found != [interface] {
-        return Err(Refusal::Exports { expected: interface, found });
+    match interfaces.iter().find(|interface| found == [**interface]) {
+        Some(interface) => Ok(interface),
+        None => Err(Refusal::Exports { expected: interfaces.join(" or "), found }),
     }
-    Ok(())
 }
 
 fn signature<F: Function>(reason: &str) -> Refusal {

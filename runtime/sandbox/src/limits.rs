@@ -7,19 +7,21 @@
 //! | functions | | 20,000 | refused, not compiled |
 //! | one function | bytes | 262,144 | refused, not compiled |
 //! | locals of one function | | 4,096 | refused, not compiled |
-//! | imports | | 0 | refused |
-//! | exports | | the world's one interface | refused |
+//! | imports | | 0; of a command, functions of WASI preview 1 | refused |
+//! | exports | | the world's one interface; of a command, `_start` and a memory | refused |
 //! | memory | bytes | [`memory_bytes_max`](KernelLimits::memory_bytes_max) | growth fails; if the call then stops, out of memory |
 //! | tables | elements | [`table_elements_max`](KernelLimits::table_elements_max) | the same |
-//! | work of a call | fuel | [`fuel_per_call`](KernelLimits::fuel_per_call) | out of fuel |
+//! | work of a call | fuel | [`fuel_per_call`](KernelLimits::fuel_per_call) and, for each row, [`fuel_per_item`](KernelLimits::fuel_per_item) | out of fuel |
+//! | a command's host call | fuel | 1,000 and, for each buffer, 100 or, for each random byte, 1 | out of fuel |
+//! | a command's buffers in one host call | | 1,024 | the call answers `EINVAL` |
 //! | native stack | bytes | 1,048,576 | stack overflow: never a verdict |
 //! | arguments of a call | bytes | [`input_bytes_max`](KernelLimits::input_bytes_max) | an error of the caller |
 //! | answer of a call | bytes | [`output_bytes_max`](KernelLimits::output_bytes_max) | refused |
 //!
 //! What a submission is blamed for, when its rows make a pinned kernel reach a limit, is for the
 //! caller to say: memory, fuel and answer reject it. Time and memory for compiling are bounded by
-//! the first five. Limits of a row are those of its call: a batch that passes one is rejected with
-//! the numbers of its rows.
+//! the first five. Work is counted for the rows of a call together: a batch that passes the limit
+//! is rejected with the numbers of its rows.
 //!
 //! Limits of a call bound one call, because every call has a fresh instance. All of them change
 //! verdicts, so people who compare results must use the same values; the defaults are meant for
@@ -42,6 +44,9 @@ pub struct KernelLimits {
     /// Bounds the time that a hostile row or kernel can cost, without a clock. The call stops
     /// there.
     pub fuel_per_call: u64,
+    /// What a call may execute more for each item (row, text) that it is about, so that a limit
+    /// holds for a row whatever the size of its batch.
+    pub fuel_per_item: u64,
     /// All arguments of a call together, in bytes, with eight for each element of a list. They are
     /// copied into the guest's memory and must leave room there. A larger call is refused before it
     /// starts: the caller should have made smaller batches.
@@ -59,6 +64,7 @@ impl Default for KernelLimits {
             memory_bytes_max: 512 * MIB,
             table_elements_max: 20_000,
             fuel_per_call: 50_000_000_000,
+            fuel_per_item: 0,
             input_bytes_max: 64 * MIB,
             output_bytes_max: 128 * MIB,
         }

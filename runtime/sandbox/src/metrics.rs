@@ -61,7 +61,7 @@ impl MetricsKernel {
     pub fn measure(&self, pairs: &[Pair<'_>]) -> Result<Answer<Vec<Scores>>, SandboxError> {
         let bytes =
             list_bytes(pairs.iter().flat_map(|pair| [pair.answer, pair.reference]).map(str::len));
-        let (value, fuel) = self.0.call((pairs,), bytes)?;
+        let (value, fuel) = self.0.call((pairs,), pairs.len(), bytes)?;
         check_count("pairs", value.len(), pairs.len())?;
         for scores in &value {
             let of = |overlap: &Overlap| [overlap.precision, overlap.recall, overlap.f1];
@@ -76,7 +76,7 @@ impl MetricsKernel {
 pub(crate) enum Measure {}
 
 impl Function for Measure {
-    const INTERFACE: &'static str = "dataforge:kernel/answers@1.1.0";
+    const INTERFACES: &'static [&'static str] = &["dataforge:kernel/answers@1.1.0"];
     const NAME: &'static str = "measure";
     type Params<'a> = (&'a [Pair<'a>],);
     type Answer = Vec<Scores>;

@@ -7,10 +7,10 @@ use wasmtime::{Config, Engine, OptLevel, WasmBacktraceDetails};
 
 use crate::contamination::Overlap;
 use crate::diversity::Measure;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, compile};
 use crate::{
-    CodeStore, ContaminationKernel, DiversityKernel, KernelLimits, MetricsKernel, SandboxError,
-    SchemaKernel, SimilarityKernel, TokenizerKernel,
+    CheckerCommand, CodeStore, ContaminationKernel, DiversityKernel, KernelLimits, MetricsKernel,
+    SandboxError, SchemaKernel, SimilarityKernel, TokenizerKernel,
 };
 
 /// Native stack for guest code, in bytes. More than wasmtime's default, because the recursive
@@ -39,13 +39,17 @@ impl<'s> Sandbox<'s> {
         Self { code, ..self }
     }
 
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// Compiles a kernel of the WIT world `schema`.
     pub fn schema_kernel(
         &self,
         wasm: &[u8],
         limits: KernelLimits,
     ) -> Result<SchemaKernel, SandboxError> {
-        Kernel::load(&self.engine, self.code, wasm, limits).map(SchemaKernel)
+        SchemaKernel::new(&compile(&self.engine, self.code, wasm, limits)?, limits)
     }
 
     /// Compiles a kernel of the WIT world `tokenizer`.
@@ -54,7 +58,16 @@ impl<'s> Sandbox<'s> {
         wasm: &[u8],
         limits: KernelLimits,
     ) -> Result<TokenizerKernel, SandboxError> {
-        Kernel::load(&self.engine, self.code, wasm, limits).map(TokenizerKernel)
+        TokenizerKernel::new(&compile(&self.engine, self.code, wasm, limits)?, limits)
+    }
+
+    /// Compiles a checker: a WASI preview 1 command.
+    pub fn checker_command(
+        &self,
+        wasm: &[u8],
+        limits: KernelLimits,
+    ) -> Result<CheckerCommand, SandboxError> {
+        CheckerCommand::load(&self.engine, self.code, wasm, limits)
     }
 
     /// Compiles a kernel of the WIT world `metrics`.

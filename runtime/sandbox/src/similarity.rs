@@ -17,8 +17,8 @@ impl SimilarityKernel {
     ///
     /// The errors are those of [`SandboxError`].
     pub fn sketch(&self, texts: &[&str]) -> Result<Answer<Vec<Sketch>>, SandboxError> {
-        let (sketches, fuel) =
-            self.0.call((texts,), list_bytes(texts.iter().map(|text| text.len())))?;
+        let bytes = list_bytes(texts.iter().map(|text| text.len()));
+        let (sketches, fuel) = self.0.call((texts,), texts.len(), bytes)?;
         check_count("texts", sketches.len(), texts.len())?;
         let value = sketches.into_iter().map(Made::checked).collect::<Result<_, _>>()?;
         Ok(Answer { value, fuel })
@@ -28,7 +28,7 @@ impl SimilarityKernel {
 pub(crate) enum Make {}
 
 impl Function for Make {
-    const INTERFACE: &'static str = "dataforge:kernel/sketches@1.1.0";
+    const INTERFACES: &'static [&'static str] = &["dataforge:kernel/sketches@1.1.0"];
     const NAME: &'static str = "make";
     type Params<'a> = (&'a [&'a str],);
     type Answer = Vec<Made>;

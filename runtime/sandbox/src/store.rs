@@ -14,6 +14,8 @@ const INSTANCES_MAX: usize = 2;
 
 pub(crate) struct CallState {
     limits: KernelLimits,
+    /// What the call may use.
+    pub(crate) fuel: u64,
     table_elements: u64,
     /// Whether the guest asked for more memory or table elements than it may have.
     pub(crate) denied: bool,
@@ -21,20 +23,37 @@ pub(crate) struct CallState {
     pub(crate) host_exhausted: bool,
 }
 
+impl CallState {
+    /// Of a call about so many items.
+    pub(crate) fn new(limits: KernelLimits, items: usize) -> Self {
+        let per_items = limits.fuel_per_item.saturating_mul(items as u64);
+        Self {
+            limits,
+            fuel: limits.fuel_per_call.saturating_add(per_items),
+            table_elements: 0,
+            denied: false,
+            host_exhausted: false,
+        }
+    }
+}
+
 /// A store for one call, with all of its fuel.
-pub(crate) fn new(engine: &Engine, limits: KernelLimits) -> Result<Store<CallState>, SandboxError> {
-    let state = CallState { limits, table_elements: 0, denied: false, host_exhausted: false };
+pub(crate) fn new<T: 'static>(
+    engine: &Engine,
+    state: T,
+    call: fn(&mut T) -> &mut CallState,
+) -> Result<Store<T>, SandboxError> {
     let mut store = Store::new(engine, state);
-    store.limiter(|state| state);
-    store.set_fuel(limits.fuel_per_call).map_err(internal)?;
+    store.limiter(move |state| call(state));
+    let CallState { limits, fuel, .. } = *call(store.data_mut());
+    store.set_fuel(fuel).map_err(internal)?;
     store.set_hostcall_fuel(usize::try_from(limits.output_bytes_max).unwrap_or(usize::MAX));
     Ok(store)
 }
 
-/// Fuel that a store made by [`new`] has used.
-pub(crate) fn fuel_used(store: &Store<CallState>) -> Result<u64, SandboxError> {
-    let left = store.get_fuel().map_err(internal)?;
-    Ok(store.data().limits.fuel_per_call.saturating_sub(left))
+/// What a store made by [`new`] has used of its fuel.
+pub(crate) fn fuel_used<T>(store: &Store<T>, granted: u64) -> Result<u64, SandboxError> {
+    Ok(granted.saturating_sub(store.get_fuel().map_err(internal)?))
 }
 
 fn internal(error: wasmtime::Error) -> SandboxError {

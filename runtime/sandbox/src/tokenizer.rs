@@ -1,10 +1,12 @@
 //! Kernels of the WIT world `tokenizer`: text to token ids.
 //!
-//! The types here mirror `wit/1.0.0/kernel.wit`. Special tokens, truncation and padding are decided
-//! by the caller, on ids.
+//! The types here mirror `wit/1.0.0/kernel.wit` and `wit/2.0.0/kernel.wit`. Truncation and padding
+//! are decided by the caller, on ids, and so are special tokens outside chats.
 
-use crate::SandboxError;
-use crate::kernel::{Function, Kernel, check_count, list_bytes};
+use wasmtime::component::{Component, ComponentType, Lift, Lower};
+
+use crate::kernel::{Answer, Function, Kernel, check_count, exports, list_bytes};
+use crate::{KernelLimits, SandboxError};
 
 /// The answer to [`TokenizerKernel::encode`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,10 +17,54 @@ pub struct Encoded {
     pub fuel: u64,
 }
 
+/// A Hugging Face chat template.
+#[derive(Clone, Copy, Debug, ComponentType, Lower)]
+#[component(record)]
+pub struct ChatTemplate<'a> {
+    /// The template.
+    pub jinja: &'a str,
+    /// What its variable `bos_token` holds.
+    #[component(name = "bos-token")]
+    pub bos_token: &'a str,
+    /// What its variable `eos_token` holds.
+    #[component(name = "eos-token")]
+    pub eos_token: &'a str,
+}
+
+/// Messages, and the answer to them.
+#[derive(Clone, Copy, Debug, ComponentType, Lower)]
+#[component(record)]
+pub struct Chat<'a> {
+    /// A JSON list of objects with the string members `role` and `content`.
+    pub messages: &'a str,
+    /// Content of the message that follows.
+    pub reply: &'a str,
+}
+
+/// A chat as token ids.
+#[derive(Clone, Debug, PartialEq, Eq, ComponentType, Lift)]
+#[component(record)]
+pub struct ChatTokens {
+    /// The messages, with what the template puts before an answer.
+    pub prompt: Vec<u32>,
+    /// The answer, with what the template puts around it.
+    pub reply: Vec<u32>,
+}
+
 /// A compiled tokenizer kernel.
-pub struct TokenizerKernel(pub(crate) Kernel<Encode>);
+pub struct TokenizerKernel {
+    encode: Kernel<Encode>,
+    chats: Option<Kernel<EncodeChats>>,
+}
 
 impl TokenizerKernel {
+    pub(crate) fn new(component: &Component, limits: KernelLimits) -> Result<Self, SandboxError> {
+        let encode: Kernel<Encode> = Kernel::new(component, limits)?;
+        let chats = EncodeChats::INTERFACES.iter().any(|name| exports(component, name));
+        let chats = chats.then(|| encode.another()).transpose()?;
+        Ok(Self { encode, chats })
+    }
+
     /// Encodes texts with the tokenizer that a Hugging Face `tokenizer.json` describes.
     ///
     /// The errors are those of [`SandboxError`]; a tokenizer that cannot be loaded is
@@ -26,17 +72,64 @@ impl TokenizerKernel {
     /// large.
     pub fn encode(&self, tokenizer_json: &[u8], texts: &[&str]) -> Result<Encoded, SandboxError> {
         let bytes = tokenizer_json.len() as u64 + list_bytes(texts.iter().map(|text| text.len()));
-        let (ids, fuel) = self.0.call((tokenizer_json, texts), bytes)?;
+        let (ids, fuel) = self.encode.call((tokenizer_json, texts), texts.len(), bytes)?;
         check_count("texts", ids.len(), texts.len())?;
         Ok(Encoded { ids, fuel })
+    }
+
+    /// Encodes chats by a template; for each, in order, its tokens or why it has none.
+    ///
+    /// The errors are those of [`SandboxError`]; a tokenizer or template that cannot be loaded is
+    /// [`SandboxError::Reported`], and so is any chat to a kernel of version 1.
+    pub fn encode_chats(
+        &self,
+        tokenizer_json: &[u8],
+        template: &ChatTemplate<'_>,
+        chats: &[Chat<'_>],
+    ) -> Result<Answer<Vec<Result<ChatTokens, String>>>, SandboxError> {
+        let Some(kernel) = &self.chats else {
+            let reason = "a tokenizer kernel of version 1 knows no chats";
+            return Err(SandboxError::Reported(reason.to_owned()));
+        };
+        let texts = [template.jinja, template.bos_token, template.eos_token];
+        let bytes = tokenizer_json.len() as u64
+            + list_bytes(texts.iter().map(|text| text.len()))
+            + list_bytes(chats.iter().map(|chat| 8 + chat.messages.len() + chat.reply.len()));
+        let parameters = (tokenizer_json, *template, chats);
+        let (outcomes, fuel) = kernel.call(parameters, chats.len(), bytes)?;
+        check_count("chats", outcomes.len(), chats.len())?;
+        let value = outcomes.into_iter().map(|outcome| match outcome {
+            ChatOutcome::Ok(tokens) => Ok(tokens),
+            ChatOutcome::Fault(reason) => Err(reason),
+        });
+        Ok(Answer { value: value.collect(), fuel })
     }
 }
 
 pub(crate) enum Encode {}
 
 impl Function for Encode {
-    const INTERFACE: &'static str = "dataforge:kernel/tokens@1.0.0";
+    const INTERFACES: &'static [&'static str] =
+        &["dataforge:kernel/tokens@1.0.0", "dataforge:kernel/tokens@2.0.0"];
     const NAME: &'static str = "encode";
     type Params<'a> = (&'a [u8], &'a [&'a str]);
     type Answer = Vec<Vec<u32>>;
+}
+
+enum EncodeChats {}
+
+impl Function for EncodeChats {
+    const INTERFACES: &'static [&'static str] = &["dataforge:kernel/tokens@2.0.0"];
+    const NAME: &'static str = "encode-chats";
+    type Params<'a> = (&'a [u8], ChatTemplate<'a>, &'a [Chat<'a>]);
+    type Answer = Vec<ChatOutcome>;
+}
+
+#[derive(ComponentType, Lift)]
+#[component(variant)]
+enum ChatOutcome {
+    #[component(name = "ok")]
+    Ok(ChatTokens),
+    #[component(name = "fault")]
+    Fault(String),
 }

@@ -86,12 +86,12 @@ fn a_loaded_kernel_answers_as_the_compiled_one_and_takes_the_same_fuel() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../eval-specs/kernels/schema-1.0.0.wasm");
     let wasm = std::fs::read(path).unwrap();
     let store = store();
-    let rules = SchemaRules {
-        schema_json: r#"{"properties": {"input": {"pattern": "^[a-c]+$"}}}"#,
-        input_field: "input",
-        output_field: "output",
-        field_bytes_max: 9,
-    };
+    let rules = SchemaRules::pair(
+        r#"{"properties": {"input": {"pattern": "^[a-c]+$"}}}"#,
+        "input",
+        "output",
+        9,
+    );
     let lines = [&br#"{"input": "abc", "output": "d"}"#[..], br#"{"input": "d"}"#, b"\xff"];
     let [compiled, loaded] = [(), ()].map(|()| {
         let sandbox = Sandbox::new().unwrap().keeping(Some(&store));

@@ -15,6 +15,7 @@ const LIMITS: KernelLimits = KernelLimits {
     memory_bytes_max: 16 << 20,
     table_elements_max: 100_000,
     fuel_per_call: 50_000_000,
+    fuel_per_item: 0,
     input_bytes_max: 1 << 10,
     output_bytes_max: 1 << 20,
 };

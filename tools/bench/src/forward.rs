@@ -6,12 +6,11 @@
 use anyhow::{Context as _, ensure};
 use clap::{Args, ValueEnum};
 use dataforge_core::plan::BatchShape;
-use dataforge_core::spec::{LlamaShape, Method};
+use dataforge_core::spec::{BertShape, LlamaShape, Method};
 use dataforge_evaluate::read_weights;
 use dataforge_graph::llama::{self, Parameter, Start, Tuning};
 use dataforge_graph::onnx::{self, Lowering, LoweringOptions};
 use dataforge_graph::{Element, Graph, Scales, bert};
-use dataforge_matrix::material::minilm_shape;
 use dataforge_node::Home;
 use dataforge_node::artifacts::{ArtifactLock, Artifacts, Silent};
 use dataforge_node::fs::write_atomic;
@@ -114,7 +113,7 @@ fn smollm2(arguments: &Forward) -> anyhow::Result<Case> {
 
 fn minilm(arguments: &Forward) -> anyhow::Result<Case> {
     let &Forward { rows, positions, operand_bits, .. } = arguments;
-    let shape = minilm_shape()?;
+    let shape = BertShape::MINILM_L6;
     ensure!(positions <= shape.context, "the model has {} positions", shape.context);
     let [rows, positions] = [rows, positions].map(|n| n.get() as usize);
     let graph = bert::embedding(&shape, rows, positions, operand_bits);

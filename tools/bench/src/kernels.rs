@@ -4,9 +4,12 @@
 use anyhow::Context as _;
 use clap::Args;
 use dataforge_sandbox::{
-    KernelLimits, Overlap, Pair, RowOutcome, Sandbox, SandboxError, SchemaRules,
+    Chat, ChatTemplate, ChatTokens, KernelLimits, Overlap, Pair, RowOutcome, Sandbox, SandboxError,
+    SchemaRules,
 };
+use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -21,9 +24,10 @@ const NGRAM: u32 = 8;
 pub(crate) struct Kernels {
     /// Name of the kernel.
     kernel: String,
-    /// Rules of `schema`, `tokenizer.json` of `tokenizer`, documents of `contamination`.
+    /// Rules of `schema`, `tokenizer.json` of `tokenizer`, that and templates of `chats`, documents
+    /// of `contamination`.
     setting: PathBuf,
-    /// JSON Lines: rows for `schema`, pairs for `metrics`, else strings.
+    /// JSON Lines: rows for `schema`, pairs for `metrics`, chats for `chats`, else strings.
     input: PathBuf,
     /// How often everything is answered.
     passes: usize,
@@ -37,9 +41,10 @@ type Answered = anyhow::Result<(Vec<f64>, Vec<Value>)>;
 /// Answers everything on one thread; gives the seconds of each pass.
 pub(crate) fn run(arguments: &Kernels) -> anyhow::Result<Vec<f64>> {
     let Kernels { kernel, setting, input, passes, answers } = arguments;
-    let wasm = pinned(kernel)?;
+    let wasm = pinned(if kernel == "chats" { "tokenizer" } else { kernel })?;
     let input = fs::read_to_string(input)?;
     let (seconds, lines) = match kernel.as_str() {
+        "chats" => chats(&wasm, setting, &input, *passes)?,
         "contamination" => contamination(&wasm, setting, &input, *passes)?,
         "diversity" => diversity(&wasm, &input, *passes)?,
         "metrics" => metrics(&wasm, &input, *passes)?,
@@ -62,7 +67,7 @@ pub(crate) fn pinned(kernel: &str) -> anyhow::Result<Vec<u8>> {
 /// The version that new specs name.
 pub(crate) fn latest(kernel: &str) -> &'static str {
     match kernel {
-        "schema" | "tokenizer" => "1.1.0",
+        "schema" | "tokenizer" => "2.0.0",
         _ => "1.0.0",
     }
 }
@@ -98,6 +103,46 @@ fn contamination(wasm: &[u8], documents: &Path, input: &str, passes: usize) -> A
     let (seconds, found) = timed(passes, &strs(&texts), call)?;
     let line = found.iter().map(|of| json!([of.ngrams, of.found, of.part.start, of.part.end]));
     Ok((seconds, line.collect()))
+}
+
+/// What `chats` is given.
+#[derive(Deserialize)]
+struct Chats {
+    tokenizer: PathBuf,
+    /// A folder of NAME.jinja, and `tokens.json` with the pair of `bos_token` and `eos_token` of
+    /// each NAME.
+    templates: PathBuf,
+}
+
+/// Chats as texts, each answered by every template in the order of their names.
+fn chats(wasm: &[u8], setting: &Path, input: &str, passes: usize) -> Answered {
+    #[derive(Deserialize)]
+    struct Line {
+        messages: String,
+        reply: String,
+    }
+    let kernel = Sandbox::new()?.tokenizer_kernel(wasm, KernelLimits::default())?;
+    let Chats { tokenizer, templates } = serde_json::from_str(&fs::read_to_string(setting)?)?;
+    let tokenizer = fs::read(tokenizer)?;
+    let tokens: BTreeMap<String, [String; 2]> =
+        serde_json::from_str(&fs::read_to_string(templates.join("tokens.json"))?)?;
+    let chats: Vec<Line> = input.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let chats: Vec<Chat<'_>> =
+        chats.iter().map(|line| Chat { messages: &line.messages, reply: &line.reply }).collect();
+    let (mut seconds, mut lines) = (vec![0.0; passes], vec![]);
+    for (name, [bos_token, eos_token]) in &tokens {
+        let jinja = &fs::read_to_string(templates.join(name).with_extension("jinja"))?;
+        let template = ChatTemplate { jinja, bos_token, eos_token };
+        let call =
+            |chats: &[Chat<'_>]| Ok(kernel.encode_chats(&tokenizer, &template, chats)?.value);
+        let (more, answers) = timed(passes, &chats, call)?;
+        seconds.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+        lines.extend(answers.into_iter().map(|answer| match answer {
+            Ok(ChatTokens { prompt, reply }) => json!({"prompt": prompt, "reply": reply}),
+            Err(reason) => json!({"fault": reason}),
+        }));
+    }
+    Ok((seconds, lines))
 }
 
 /// All texts in one call, which is what this kernel measures.
@@ -144,12 +189,8 @@ fn metrics(wasm: &[u8], input: &str, passes: usize) -> Answered {
 
 fn schema(wasm: &[u8], schema_json: &Path, input: &str, passes: usize) -> Answered {
     let kernel = Sandbox::new()?.schema_kernel(wasm, KernelLimits::default())?;
-    let rules = SchemaRules {
-        schema_json: &fs::read_to_string(schema_json)?,
-        input_field: "input",
-        output_field: "output",
-        field_bytes_max: u32::MAX,
-    };
+    let schema_json = &fs::read_to_string(schema_json)?;
+    let rules = SchemaRules::pair(schema_json, "input", "output", u32::MAX);
     let lines: Vec<&[u8]> = input.lines().map(str::as_bytes).collect();
     let (seconds, outcomes) = timed(passes, &lines, |lines| Ok(kernel.check(&rules, lines)?.rows))?;
     let line = |outcome: &RowOutcome| match outcome {

@@ -87,12 +87,7 @@ impl Part {
 
 /// One for each test of the group.
 fn verdicts(kernel: &SchemaKernel, group: &Group) -> anyhow::Result<Vec<&'static str>> {
-    let rules = SchemaRules {
-        schema_json: group.schema.get(),
-        input_field: ABSENT,
-        output_field: ABSENT,
-        field_bytes_max: u32::MAX,
-    };
+    let rules = SchemaRules::pair(group.schema.get(), ABSENT, ABSENT, u32::MAX);
     let lines: Vec<&[u8]> = group.tests.iter().map(|test| test.data.get().as_bytes()).collect();
     match kernel.check(&rules, &lines) {
         Ok(checked) => checked.rows.iter().map(verdict).collect(),

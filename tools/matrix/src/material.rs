@@ -4,13 +4,12 @@ use anyhow::{Context as _, ensure};
 use dataforge_core::dataset::{RawSubmission, Row};
 use dataforge_core::hash::EpochSeed;
 use dataforge_core::plan::{TokenPlan, TokenRow};
-use dataforge_core::spec::{BertShape, PinnedSpec, Spec};
+use dataforge_core::spec::{PinnedSpec, Spec};
 use dataforge_engine::Weights;
 use dataforge_evaluate::{Inspector, World, reference_weights, tokenise_candidates};
 use dataforge_node::artifacts::{Artifacts, Silent};
 use dataforge_node::benchmarks::PublicSet;
 use dataforge_node::demo_data::DemoSets;
-use std::num::NonZeroU32;
 
 /// Everything that a run of training and its scoring start from.
 pub struct Material {
@@ -67,24 +66,6 @@ impl Material {
             answers: sets.benchmark.iter().map(|row| row.answer).collect(),
         })
     }
-}
-
-/// The shape of all-MiniLM-L6-v2.
-///
-/// # Errors
-/// Never: each dimension is at least 1.
-pub fn minilm_shape() -> anyhow::Result<BertShape> {
-    let size = |n: u32| NonZeroU32::new(n).context("a dimension is 0");
-    Ok(BertShape {
-        vocabulary: size(30_522)?,
-        width: size(384)?,
-        layers: size(6)?,
-        heads: size(12)?,
-        hidden: size(1_536)?,
-        context: size(512)?,
-        types: size(2)?,
-        norm_epsilon_pico: size(1)?,
-    })
 }
 
 /// Fetches everything that a spec with a public set is made of, the engine's library included.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use clap::Args;
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::sh;
 use crate::sides::{Profile, Sides};
@@ -40,8 +41,11 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         None => sides.schema_suite()?,
     };
     schema(&sides, &suite)?;
+    let [strings, chats] = ["strings.jsonl", "chats.jsonl"].map(|file| sides.corpus(file));
+    sides.script("chats.py", [Path::new("make"), &strings, &chats])?;
     for name in TOKENIZERS {
         tokenizer(&sides, name)?;
+        chat(&sides, name)?;
     }
     metrics(&sides)?;
     twins(&sides)
@@ -98,6 +102,19 @@ fn tokenizer(sides: &Sides, name: &str) -> anyhow::Result<()> {
     answer(sides, "tokenizer", &json, &strings, &ids)?;
     let said = sides.script("tokens.py", [&json, &strings, &ids])?;
     sh::print(&format!("tokenizer, {name}: {}", said.trim()))
+}
+
+/// Chats by every template that the kernel's own tests have.
+fn chat(sides: &Sides, name: &str) -> anyhow::Result<()> {
+    let templates = sh::root().join("guest-kernels/tokenizer-2/tests/templates");
+    let json = sides.tokenizer(name)?;
+    let [setting, chats, answers] =
+        ["chats-setting.json", "chats.jsonl", "chats-answers.jsonl"].map(|f| sides.corpus(f));
+    std::fs::write(&setting, json!({"tokenizer": json, "templates": templates}).to_string())?;
+    answer(sides, "chats", &setting, &chats, &answers)?;
+    let compare = Path::new("compare");
+    let said = sides.script("chats.py", [compare, &templates, &json, &chats, &answers])?;
+    sh::print(&format!("chats, {name}: {}", said.trim()))
 }
 
 fn metrics(sides: &Sides) -> anyhow::Result<()> {

@@ -1,9 +1,12 @@
 //! `cargo xtask kernels`: the guest kernels that eval specs pin, built from source.
 //!
-//! It builds `guest-kernels/`, turns each module into a component and writes it under
-//! `eval-specs/kernels/`; with `--check` it compares instead. The bytes are a function of the
-//! sources, the guests' lock file and the pinned toolchain: no path of this machine, no setting of
-//! its user. An ordinary build or test never comes here, because the components are committed.
+//! It builds `guest-kernels/`, turns each module into a component (but for checkers, which are WASI
+//! commands) and writes it under `eval-specs/kernels/`; with `--check` it compares instead. The
+//! bytes are a function of the sources, the guests' lock file and the pinned toolchain: no path of
+//! this machine, no setting of its user. An ordinary build or test never comes here, because the
+//! components are committed.
+
+mod commands;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -36,10 +39,11 @@ const LEAKING: &[&str] = &[
     "RUSTUP_",
 ];
 
-/// A kernel: its folder and package name under `guest-kernels/`, and its version.
+/// A kernel: the name and version of its file, and its folder under `guest-kernels/`.
 struct Kernel {
     name: &'static str,
     version: &'static str,
+    folder: &'static str,
     build: Build,
 }
 
@@ -50,34 +54,64 @@ pub(crate) enum Build {
     Small,
     /// By the profile `fast`, with WebAssembly's SIMD.
     Fast,
+    /// From C, as a WASI command.
+    Command,
 }
 
 impl Build {
     fn profile(self) -> &'static str {
         match self {
             Self::Small => "release",
-            Self::Fast => "fast",
+            Self::Fast | Self::Command => "fast",
         }
     }
 }
 
-const fn kernel(name: &'static str, version: &'static str, build: Build) -> Kernel {
-    Kernel { name, version, build }
+const fn kernel(
+    name: &'static str,
+    version: &'static str,
+    folder: &'static str,
+    build: Build,
+) -> Kernel {
+    Kernel { name, version, folder, build }
+}
+
+impl Kernel {
+    fn package(&self) -> String {
+        format!("dataforge-kernel-{}", self.folder)
+    }
+
+    /// Packages that are built at once: what one asks of its dependencies is asked for all of them.
+    /// The small kernels are pinned as built together, every other one is built by itself.
+    fn built_with(&self) -> Vec<String> {
+        match self.build {
+            Build::Small => {
+                let small = KERNELS.iter().filter(|kernel| kernel.build == Build::Small);
+                small.map(Self::package).collect()
+            }
+            Build::Fast | Build::Command => vec![self.package()],
+        }
+    }
+
+    fn module(&self) -> String {
+        format!("{}.wasm", self.package().replace('-', "_"))
+    }
 }
 
 /// By name, the latest version of each last.
 const KERNELS: &[Kernel] = &[
-    kernel("contamination", "1.0.0", Build::Fast),
-    kernel("diversity", "1.0.0", Build::Fast),
-    kernel("metrics", "1.0.0", Build::Fast),
-    kernel("schema", "1.0.0", Build::Small),
-    kernel("schema", "1.1.0", Build::Fast),
-    kernel("similarity", "1.0.0", Build::Fast),
-    kernel("tokenizer", "1.0.0", Build::Small),
-    kernel("tokenizer", "1.1.0", Build::Fast),
+    kernel("contamination", "1.0.0", "contamination", Build::Fast),
+    kernel("diversity", "1.0.0", "diversity", Build::Fast),
+    kernel("metrics", "1.0.0", "metrics", Build::Fast),
+    kernel("schema", "1.0.0", "schema", Build::Small),
+    kernel("schema", "2.0.0", "schema-2", Build::Fast),
+    kernel("similarity", "1.0.0", "similarity", Build::Fast),
+    kernel("tokenizer", "1.0.0", "tokenizer", Build::Small),
+    kernel("tokenizer", "2.0.0", "tokenizer-2", Build::Fast),
+    kernel("weekday", "1.0.0", "checkers", Build::Command),
 ];
 
-/// The names of the kernels, each once.
+/// The names of the kernels that are components, each once.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     KERNELS.iter().filter(|kernel| kernel.build == Build::Fast).map(|kernel| kernel.name)
 }
@@ -87,28 +121,54 @@ pub(crate) fn run(check: bool) -> anyhow::Result<()> {
     let root = sh::root();
     let folder = root.join("eval-specs/kernels");
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let workspace = root.join("guest-kernels");
     let mut differing = Vec::new();
-    for build in [Build::Small, Build::Fast] {
-        let kernels = || KERNELS.iter().filter(|kernel| kernel.build == build);
-        // No others: what a package asks of its dependencies is asked for all that are built.
-        let packages: Vec<String> =
-            kernels().map(|kernel| format!("dataforge-kernel-{}", kernel.name)).collect();
-        let modules = self::build(&root.join("guest-kernels"), &packages, build)?;
-        for Kernel { name, version, .. } in kernels() {
-            let built = componentise(&modules.join(format!("dataforge_kernel_{name}.wasm")))?;
-            let file = format!("{name}-{version}.wasm");
-            let pinned = folder.join(&file);
-            eprintln!("{}  {file} ({} bytes)", digest(&built), built.len());
-            if !check {
-                write(&pinned, &built)?;
-            } else if let Some(difference) = compare(&pinned, &built)? {
-                differing.push(difference);
+    for kernel in KERNELS {
+        let built = match kernel.build {
+            Build::Command => commands::build(&workspace.join(kernel.folder), kernel.name)?,
+            build => {
+                let modules = self::build(&workspace, &kernel.built_with(), build)?;
+                componentise(&modules.join(kernel.module()))?
             }
+        };
+        let file = format!("{}-{}.wasm", kernel.name, kernel.version);
+        let pinned = folder.join(&file);
+        eprintln!("{}  {file} ({} bytes)", digest(&built), built.len());
+        if !check {
+            write(&pinned, &built)?;
+        } else if let Some(difference) = compare(&pinned, &built)? {
+            differing.push(difference);
         }
+    }
+    if check {
+        template(&root)?;
     }
     if !differing.is_empty() {
         bail!("{}\nrun `cargo xtask kernels` if the change is meant", differing.join("\n"));
     }
+    Ok(())
+}
+
+/// Makes a kernel as an author would, and has it pass its test, built and packed.
+fn template(root: &Path) -> anyhow::Result<()> {
+    let folder = sh::target().join("kernel-template");
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    let [new, packed] = ["first", "first-1.0.0.wasm"].map(|name| folder.join(name));
+    sh::cargo(&["build", "--workspace", "--tests", "--locked", "--bin", "dataforge"], &[])?;
+    let dataforge = || {
+        let mut command = Command::new(sh::target().join("debug/dataforge"));
+        command.arg("--specs").arg(root.join("eval-specs")).arg("kernel");
+        command
+    };
+    sh::output(dataforge().arg("new").arg(&new))?;
+    let manifest = new.join("Cargo.toml");
+    let target = folder.join("target");
+    let paths = [&manifest, &target].map(|path| path.to_string_lossy());
+    sh::cargo(&["test", "--quiet", "--manifest-path", &paths[0], "--target-dir", &paths[1]], &[])?;
+    let module = build(&new, &["first".to_owned()], Build::Small)?.join("first.wasm");
+    eprint!("{}", sh::output(dataforge().arg("pack").arg(module).arg("--out").arg(&packed))?);
     Ok(())
 }
 
@@ -144,7 +204,7 @@ pub(crate) fn build(
     // Apart from each other: flags that differ would have everything built anew each time.
     let target = sh::target().join(match build {
         Build::Small => "kernels",
-        Build::Fast => "kernels-fast",
+        Build::Fast | Build::Command => "kernels-fast",
     });
     let leaking = env::vars_os()
         .map(|(name, _)| name)

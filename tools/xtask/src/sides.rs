@@ -13,9 +13,14 @@ use sha2::{Digest, Sha256};
 
 use crate::{sh, venv};
 
-/// The references: as `answers.py` and `tokens.py` ask for them.
-const PACKAGES: &[&str] =
-    &["rouge-score==0.1.2", "sacrebleu==2.6.0", "tokenizers==0.22.2", "transformers==4.57.6"];
+/// The references: as `answers.py`, `chats.py` and `tokens.py` ask for them.
+const PACKAGES: &[&str] = &[
+    "jinja2==3.1.6",
+    "rouge-score==0.1.2",
+    "sacrebleu==2.6.0",
+    "tokenizers==0.22.2",
+    "transformers==4.57.6",
+];
 
 /// Its translations are the text.
 const DJANGO: Pinned = Pinned {

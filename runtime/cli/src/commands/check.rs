@@ -1,24 +1,21 @@
-//! `dataforge check` and `dataforge index`: what the kernels say of a dataset, without training.
+//! `dataforge check`: what the kernels say of a dataset, without training.
 
-use crate::arguments::{Check, Index};
+use crate::arguments::Check;
 use crate::context::Context;
 use crate::exit::Answer;
 use crate::output;
 use crate::progress::Stage;
-use anyhow::Context as _;
 use dataforge_core::dataset::{CheckReport, RowFault};
-use dataforge_core::limits::DATASET_BYTES_MAX;
+use dataforge_core::limits::{DATASET_BYTES_MAX, INDEX_BYTES_MAX};
 use dataforge_core::spec::RowRules;
-use dataforge_core::units::{Bytes, Ppm};
-use dataforge_evaluate::{Known, Like, Measures, Place, Survey, Surveyor, World, index};
-use dataforge_node::code::KernelCode;
-use dataforge_node::fs::{read_bounded, write_atomic};
+use dataforge_core::units::Ppm;
+use dataforge_evaluate::{
+    Dispersion, EMBEDDING_ARTIFACTS, Known, Like, Measures, Place, Survey, Surveyor, World,
+};
+use dataforge_node::fs::read_bounded;
 use dataforge_node::rows::Rows;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-
-/// An index: as much as fits into a kernel call beside the texts.
-const INDEX_BYTES_MAX: Bytes = Bytes(48 << 20);
 
 /// Rows that are looked at together, unless a spec allows more: some tens of megabytes.
 const PART_ROWS: u32 = 1 << 16;
@@ -36,6 +33,9 @@ pub(crate) fn run(context: &Context, arguments: &Check) -> anyhow::Result<Answer
     let known = arguments.known.as_deref();
     let known = known.map(|path| read_bounded(path, INDEX_BYTES_MAX)).transpose()?;
     context.provision(&[&pinned.spec().model.tokenizer])?;
+    if arguments.embed {
+        context.provision(&[context.engine_parts(), EMBEDDING_ARTIFACTS.as_slice()].concat())?;
+    }
     let stage = Stage::new(&arguments.dataset.display().to_string());
     let world = context.world(&specs, &pinned, &stage);
     let mut surveyor = Surveyor::load(&world, &pinned, known)?;
@@ -49,12 +49,21 @@ pub(crate) fn run(context: &Context, arguments: &Check) -> anyhow::Result<Answer
         surveyor.add(&world, &lines, expected(&rows, seen))?;
         part = next_part(&mut rows, rules)?;
     }
+    let dispersion = match arguments.embed {
+        true => surveyor.dispersion(&world)?,
+        false => None,
+    };
     let survey = surveyor.finish()?;
     stage.finish();
     if context.json {
-        output::json(&survey_json(&survey, rows.format().to_string(), &arguments.against))?;
+        output::json(&survey_json(
+            &survey,
+            dispersion,
+            rows.format().to_string(),
+            &arguments.against,
+        ))?;
     } else {
-        print(&arguments.dataset, &survey, &arguments.against)?;
+        print(&arguments.dataset, &survey, dispersion, &arguments.against)?;
     }
     Ok(survey.report.accepted().into())
 }
@@ -95,7 +104,12 @@ fn compare_with(
     }
 }
 
-fn print(dataset: &Path, survey: &Survey, against: &[PathBuf]) -> anyhow::Result<()> {
+fn print(
+    dataset: &Path,
+    survey: &Survey,
+    dispersion: Option<Dispersion>,
+    against: &[PathBuf],
+) -> anyhow::Result<()> {
     print_report(dataset, &survey.report)?;
     let Survey { copies, near_copies, .. } = survey;
     output::line(&format!("alike     {copies} copies, {near_copies} near-copies of earlier rows"))?;
@@ -114,10 +128,13 @@ fn print(dataset: &Path, survey: &Survey, against: &[PathBuf]) -> anyhow::Result
     for Known { row, share, part } in survey.known.iter().take(LINES) {
         output::line(&format!("  row {row}: {} of it, such as {part:?}", percent(*share)))?;
     }
-    match &survey.variety {
-        None => Ok(()),
-        Some(measures) => output::line(&variety_line(measures, survey.sample)),
+    if let Some(measures) = &survey.variety {
+        output::line(&variety_line(measures, survey.sample))?;
     }
+    if let Some(Dispersion { distance, sample }) = dispersion {
+        output::line(&format!("meaning   mean cosine distance {distance:.3} (of {sample} rows)"))?;
+    }
+    Ok(())
 }
 
 fn like_line(like: &Like, against: &[PathBuf]) -> String {
@@ -187,13 +204,24 @@ const HINTS: &[(&str, &str)] = &[
     ("tokens, the spec allows", "shorten the text: `dataforge spec show` says what fits"),
     ("rows, the spec asks for", "add rows, or leave the worst out"),
     ("used up its", "shorten the rows named"),
+    ("of the scripts asked for", "write the texts in the scripts that the spec names"),
+    ("say what earlier ones said", "say something else in the rows listed under `alike`"),
+    ("is known text", "write the row in your own words"),
+    ("are distinct, the spec asks for", "vary the words: write fewer rows by one pattern"),
+    ("times, the spec allows", "repeat less: write fewer rows by one pattern"),
+    ("alike on average", "write about more subjects"),
 ];
 
 fn hint(reason: &str) -> Option<&'static str> {
     HINTS.iter().find(|(part, _)| reason.contains(part)).map(|(_, hint)| *hint)
 }
 
-fn survey_json(survey: &Survey, format: String, against: &[PathBuf]) -> Value {
+fn survey_json(
+    survey: &Survey,
+    dispersion: Option<Dispersion>,
+    format: String,
+    against: &[PathBuf],
+) -> Value {
     let mut value = report_json(&survey.report);
     value["format"] = json!(format);
     value["alike"] = json!({
@@ -219,6 +247,9 @@ fn survey_json(survey: &Survey, format: String, against: &[PathBuf]) -> Value {
             "self_similarity": measures.self_similarity,
         })
     }));
+    value["meaning"] = json!(dispersion.map(|Dispersion { distance, sample }| {
+        json!({"sample": sample, "mean_cosine_distance": distance})
+    }));
     value
 }
 
@@ -231,26 +262,6 @@ fn like_json(like: &Like, against: &[PathBuf]) -> Value {
         "similarity": f64::from(like.similarity.0) / 1e6,
         "exact": like.exact,
     })
-}
-
-pub(crate) fn make_index(context: &Context, arguments: &Index) -> anyhow::Result<Answer> {
-    let mut documents = vec![];
-    for path in &arguments.documents {
-        let bytes = read_bounded(path, DATASET_BYTES_MAX)?;
-        let text = String::from_utf8(bytes);
-        documents.push(text.with_context(|| format!("{}: not UTF-8", path.display()))?);
-    }
-    let documents: Vec<&str> = documents.iter().map(String::as_str).collect();
-    let code = KernelCode::of(context.home.path());
-    let made = index(Some(&code), arguments.words, &documents)?;
-    write_atomic(&arguments.out, &made)?;
-    let (path, bytes) = (arguments.out.display().to_string(), made.len());
-    if context.json {
-        output::json(&json!({"index": path, "bytes": bytes}))?;
-    } else {
-        output::line(&format!("{path}: {bytes} bytes"))?;
-    }
-    Ok(Answer::Yes)
 }
 
 #[cfg(test)]

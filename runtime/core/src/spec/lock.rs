@@ -56,7 +56,7 @@ impl PinnedSpec {
     /// name.
     pub fn new(spec: Spec, lock: SpecLock) -> Result<Self, SpecError> {
         same_names("file", lock.files.keys(), spec.files())?;
-        same_names("kernel", lock.kernels.keys(), [&spec.kernels.schema, &spec.kernels.tokenizer])?;
+        same_names("kernel", lock.kernels.keys(), spec.kernels())?;
         same_names(
             "artifact",
             lock.artifacts.keys(),

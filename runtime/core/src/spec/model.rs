@@ -108,3 +108,25 @@ pub struct BertShape {
     /// ε of LayerNorm in 10⁻¹².
     pub norm_epsilon_pico: NonZeroU32,
 }
+
+impl BertShape {
+    /// all-MiniLM-L6-v2, of 22.7 million parameters.
+    pub const MINILM_L6: Self = {
+        const fn size(n: u32) -> NonZeroU32 {
+            match NonZeroU32::new(n) {
+                Some(size) => size,
+                None => NonZeroU32::MIN,
+            }
+        }
+        Self {
+            vocabulary: size(30_522),
+            width: size(384),
+            layers: size(6),
+            heads: size(12),
+            hidden: size(1_536),
+            context: size(512),
+            types: size(2),
+            norm_epsilon_pico: size(1),
+        }
+    };
+}

@@ -1,6 +1,6 @@
 //! What a spec's values must be beyond their types.
 
-use super::{Measure, Method, Piece, SPEC_FORMAT, ScoreRule, Spec, SpecError};
+use super::{Measure, Method, Piece, SPEC_FORMATS, ScoreRule, Shape, Spec, SpecError};
 use crate::limits::{
     BATCH_TOKENS_MAX, CANDIDATES_MAX, LAYERS_MAX, OPERAND_BITS, PARAMETER_ELEMENTS_MAX,
     SEQUENCE_TOKENS_MAX, STEPS_MAX, TEMPLATE_PIECES_MAX, WARM_EPOCHS_MAX,
@@ -8,11 +8,13 @@ use crate::limits::{
 use std::num::NonZeroU32;
 
 /// A dotted key, whether its value will do, and what is wrong where it will not.
-type Check = (&'static str, bool, &'static str);
+pub(super) type Check = (&'static str, bool, &'static str);
 
 /// The first value that will not do is the error.
 pub(super) fn validate(spec: &Spec) -> Result<(), SpecError> {
-    let checks = [names(spec), model(spec), training(spec), benchmark(spec)].concat();
+    let beyond = spec.checks.as_ref().map_or(vec![], |checks| checks.validate());
+    let checks = [names(spec), shape(spec), model(spec), training(spec), benchmark(spec), beyond];
+    let checks = checks.concat();
     match checks.into_iter().find(|(_, good, _)| !good) {
         Some((key, _, reason)) => Err(SpecError::Value { key, reason: reason.into() }),
         None => Ok(()),
@@ -23,13 +25,31 @@ fn names(spec: &Spec) -> Vec<Check> {
     let (rows, kernels) = (&spec.rows, &spec.kernels);
     let bits = OPERAND_BITS.contains(&spec.numerics.operand_bits);
     vec![
-        ("format", spec.format == SPEC_FORMAT, "this program reads format 1"),
+        ("format", SPEC_FORMATS.contains(&spec.format), "this program reads formats 1 and 2"),
+        (
+            "checks",
+            spec.checks.is_some() == (spec.format > 1),
+            "a table of format 2, and of no other",
+        ),
         ("name", is_name(&spec.name), "lower-case letters, digits and dashes, at most 64"),
         ("numerics.operand_bits", bits, "8 to 22"),
         ("rows.schema", is_file_name(&rows.schema), "a plain file name"),
         ("kernels.schema", is_file_name(&kernels.schema), "a plain file name"),
         ("kernels.tokenizer", is_file_name(&kernels.tokenizer), "a plain file name"),
         ("rows.count_max", rows.count_max >= rows.count_min, "less than count_min"),
+    ]
+}
+
+fn shape(spec: &Spec) -> Vec<Check> {
+    let (rows, model) = (&spec.rows, &spec.model);
+    let dialogue = matches!(spec.shape(), Shape::Dialogue { .. });
+    let one_member = !dialogue || rows.output == rows.input;
+    let around =
+        [&model.before_input, &model.after_input, &model.before_output, &model.after_output];
+    let bare = !dialogue || around.iter().all(|pieces| pieces.is_empty());
+    vec![
+        ("rows.output", one_member, "not rows.input, which holds a dialogue's output too"),
+        ("model", bare, "a dialogue's template takes the place of texts around a field"),
     ]
 }
 
@@ -101,7 +121,7 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 64 && name.chars().all(allowed)
 }
 
-fn is_file_name(name: &str) -> bool {
+pub(super) fn is_file_name(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     !name.is_empty() && name.len() <= 128 && !name.starts_with('.') && name.chars().all(allowed)
 }

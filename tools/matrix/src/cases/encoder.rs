@@ -11,7 +11,6 @@ use dataforge_graph::onnx::proto::TensorProto;
 use dataforge_graph::optim::AdamW;
 use dataforge_graph::step::Forward;
 use dataforge_graph::{Element, Graph, Scales};
-use dataforge_matrix::material::minilm_shape;
 use dataforge_matrix::tensors::{floats, indices};
 use dataforge_node::artifacts::{Artifacts, Silent};
 use dataforge_node::specs::Specs;
@@ -51,7 +50,7 @@ const END: u32 = 102;
 const PAD: u32 = 0;
 
 pub(super) fn build(artifacts: &Artifacts, part: &Part) -> anyhow::Result<Built> {
-    let shape = minilm_shape()?;
+    let shape = BertShape::MINILM_L6;
     artifacts.fetch(&[MODEL, TOKENIZER], &Silent)?;
     let (recipe, mut inputs) = batch(artifacts)?;
     let parameters = bert::parameters(&shape);

@@ -1,0 +1,9 @@
+;; Would answer that its one row is good, but exports no `_start` to run.
+(module
+  (import "wasi_snapshot_preview1" "fd_write"
+    (func $fd_write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "\10\00\00\00\05\00\00\00") ;; One buffer: 5 bytes at 16.
+  (data (i32.const 16) "null\n")
+  (func (export "main")
+    (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))

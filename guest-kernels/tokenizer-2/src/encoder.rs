@@ -1,0 +1,46 @@
+//! A tokenizer as its file says, less what would make the ids of a text depend on other texts.
+//!
+//! It adds no special tokens and takes none out. Whether it takes the spelling of one for that
+//! token is settled when it is loaded.
+
+use crate::spellings::Spellings;
+use tokenizers::Tokenizer;
+
+pub(crate) struct Encoder(Tokenizer);
+
+impl Encoder {
+    /// The spelling of a special token is plain text.
+    pub(crate) fn plain(json: &[u8]) -> Result<Self, String> {
+        Self::load(json, true)
+    }
+
+    /// The spelling of a special token is that token.
+    pub(crate) fn with_control(json: &[u8]) -> Result<Self, String> {
+        Self::load(json, false)
+    }
+
+    fn load(json: &[u8], plain: bool) -> Result<Self, String> {
+        let load = || -> tokenizers::Result<Tokenizer> {
+            let mut tokenizer = Tokenizer::from_bytes(json)?;
+            // A tokenizer.json may ask for both, which would change ids by what else is in the
+            // batch or drop the end of a text.
+            tokenizer.with_padding(None).with_truncation(None)?;
+            tokenizer.set_encode_special_tokens(plain);
+            Ok(tokenizer)
+        };
+        load().map(Self).map_err(|error| format!("the tokenizer cannot be loaded: {error}"))
+    }
+
+    /// The spellings of the special tokens.
+    pub(crate) fn spellings(&self) -> Result<Spellings, String> {
+        Spellings::of(&self.0)
+    }
+
+    pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>, String> {
+        let encoding = self
+            .0
+            .encode_fast(text, false)
+            .map_err(|error| format!("a text cannot be encoded: {error}"))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+}

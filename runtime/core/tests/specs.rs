@@ -258,3 +258,22 @@ fn the_rules_are_part_of_the_id() {
     let script = "\n[checks.script]\nany_of = [\"Latn\"]\nshare_min_ppm = 1_000_000\n";
     assert_ne!(id(script, ""), whole);
 }
+
+/// An id is a promise: proofs name it. A published spec that hashes to another is another spec.
+#[test]
+fn published_specs_keep_their_ids() {
+    macro_rules! published {
+        ($($name:literal is $id:literal;)*) => {$(
+            let spec = include_str!(concat!("../../../eval-specs/", $name, "/spec.toml"));
+            let lock = include_str!(concat!("../../../eval-specs/", $name, "/spec.lock"));
+            let lock = SpecLock::parse(lock).unwrap();
+            let pinned = PinnedSpec::new(Spec::parse(spec).unwrap(), lock).unwrap();
+            assert_eq!(pinned.id().to_string(), $id, $name);
+        )*};
+    }
+    published! {
+        "date/1" is "57d67d1f8cab9ca6ff941da282679d34c4761cf16771d4e806c1b57eb34cff71";
+        "date/2" is "1eb688c941aebfc4d0d47727bdb9a1159bf4171775d929edbbe7332b7c261769";
+        "diagnosis/1" is "eade3bc42729814c57865132e217cec0fa284bc2c45f61746f8fa41fcb0f4349";
+    }
+}

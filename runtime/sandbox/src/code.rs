@@ -10,6 +10,8 @@ use std::hash::{Hash, Hasher};
 use wasmtime::component::Component;
 use wasmtime::{Engine, Module};
 
+use crate::{Refusal, shape};
+
 /// Bytes of an authentication code.
 const MAC_BYTES: usize = blake3::OUT_LEN;
 
@@ -70,9 +72,14 @@ pub(crate) fn kept<C: Code>(
     engine: &Engine,
     store: Option<&dyn CodeStore>,
     wasm: &[u8],
-) -> wasmtime::Result<C> {
+    refusal: fn(String) -> Refusal,
+) -> Result<C, Refusal> {
+    let compile = || {
+        shape::check(wasm)?;
+        C::compile(engine, wasm).map_err(|error| refusal(format!("{error:#}")))
+    };
     let Some((store, secret)) = store.and_then(|store| Some((store, store.secret()?))) else {
-        return C::compile(engine, wasm);
+        return compile();
     };
     let name = name(engine, wasm);
     if let Some(sealed) = store.read(&name)
@@ -81,7 +88,7 @@ pub(crate) fn kept<C: Code>(
     {
         return Ok(compiled);
     }
-    let compiled = C::compile(engine, wasm)?;
+    let compiled: C = compile()?;
     if let Ok(code) = compiled.serialize() {
         store.keep(&name, &[mac(&secret, &name, &code).as_slice(), &code].concat());
     }

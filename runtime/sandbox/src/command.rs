@@ -42,9 +42,8 @@ impl CheckerCommand {
         wasm: &[u8],
         limits: KernelLimits,
     ) -> Result<Self, SandboxError> {
-        shape::check(wasm, limits)?;
-        let module = code::kept::<Module>(engine, code, wasm)
-            .map_err(|error| Refusal::NotACommand(format!("{error:#}")))?;
+        shape::check_size(wasm, limits)?;
+        let module: Module = code::kept(engine, code, wasm, Refusal::NotACommand)?;
         check_shape(engine, &module)?;
         let instance = wasi::linker(&module)?
             .instantiate_pre(&module)

@@ -168,9 +168,8 @@ pub(crate) fn compile(
     wasm: &[u8],
     limits: KernelLimits,
 ) -> Result<Component, SandboxError> {
-    shape::check(wasm, limits)?;
-    code::kept(engine, store, wasm)
-        .map_err(|error| Refusal::NotAComponent(format!("{error:#}")).into())
+    shape::check_size(wasm, limits)?;
+    Ok(code::kept(engine, store, wasm, Refusal::NotAComponent)?)
 }
 
 /// Whether a component exports this interface.

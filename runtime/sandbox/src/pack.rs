@@ -29,7 +29,7 @@ const INTERFACES: &[&[&str]] = &[
 /// [`SandboxError::Refused`]: the module is no kernel of a known world, or imports something.
 pub fn pack(module: &[u8]) -> Result<Vec<u8>, SandboxError> {
     let limits = KernelLimits::default();
-    shape::check(module, limits)?;
+    shape::check_size(module, limits)?;
     let packed = ComponentEncoder::default()
         .validate(true)
         .module(module)

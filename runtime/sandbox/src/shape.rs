@@ -21,8 +21,14 @@ pub(crate) const FUNCTION_BYTES_MAX: u64 = 256 << 10;
 /// ask for tens of thousands.
 pub(crate) const LOCALS_MAX: u64 = 4_096;
 
-pub(crate) fn check(wasm: &[u8], limits: KernelLimits) -> Result<(), Refusal> {
-    within("bytes", wasm.len() as u64, limits.module_bytes_max)?;
+/// Before anything is read.
+pub(crate) fn check_size(wasm: &[u8], limits: KernelLimits) -> Result<(), Refusal> {
+    within("bytes", wasm.len() as u64, limits.module_bytes_max)
+}
+
+/// Before anything is compiled. What it allows is the same for all, so code that was kept was
+/// checked then.
+pub(crate) fn check(wasm: &[u8]) -> Result<(), Refusal> {
     let (mut modules, mut functions) = (0, 0);
     for payload in Parser::new(0).parse_all(wasm) {
         match payload.map_err(malformed)? {
@@ -66,11 +72,15 @@ fn malformed(error: wasmparser::BinaryReaderError) -> Refusal {
 mod tests {
     use super::*;
 
+    fn whole(wasm: &[u8], limits: KernelLimits) -> Result<(), Refusal> {
+        check_size(wasm, limits).and_then(|()| check(wasm))
+    }
+
     #[track_caller]
     fn refused(component: &str, expect: &str) {
         let wasm = wat::parse_str(component).unwrap();
         let limits = KernelLimits { module_bytes_max: 1 << 20, ..KernelLimits::default() };
-        assert_eq!(check(&wasm, limits).unwrap_err().to_string(), expect);
+        assert_eq!(whole(&wasm, limits).unwrap_err().to_string(), expect);
     }
 
     #[test]
@@ -99,9 +109,9 @@ mod tests {
         let wasm = wat::parse_str("(component (core module (func (local i32))))").unwrap();
         let (most, last) = (&wasm[..wasm.len() - 1], &wasm[wasm.len() - 1..]);
         for bytes in [most, last, b""] {
-            let refusal = check(bytes, KernelLimits::default()).unwrap_err();
+            let refusal = check(bytes).unwrap_err();
             assert!(matches!(refusal, Refusal::NotAComponent(_)), "{refusal}");
         }
-        assert!(check(&wasm, KernelLimits::default()).is_ok());
+        assert!(check(&wasm).is_ok());
     }
 }

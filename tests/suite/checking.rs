@@ -60,6 +60,17 @@ fn text_of_known_documents_is_named() {
     assert!(output.starts_with(part) && part.len() + 2 > output.len(), "{part:?}, {output:?}");
 }
 
+/// The engine computes vectors exactly, so their distance is a golden number.
+#[test]
+fn how_far_apart_rows_lie_in_meaning_is_the_same_everywhere() {
+    let (short, dataset) = (Short::new(), Short::golden_path("dataset.jsonl"));
+    let golden = json!({"sample": 40, "mean_cosine_distance": 0.419_001_747_586_94});
+    for threads in ["1", "3"] {
+        assert_eq!(check(&short, &dataset, &["--embed", "--threads", threads])["meaning"], golden);
+    }
+    assert_eq!(check(&short, &dataset, &[])["meaning"], Value::Null);
+}
+
 #[test]
 fn the_same_rows_in_another_format_are_the_same_rows() {
     let short = Short::new();

@@ -241,7 +241,7 @@ impl Rules {
                 Ppm((copies as u64 * 1_000_000).checked_div(rows as u64).unwrap_or(0) as u32);
             if share > rule.share_max_ppm {
                 let (found, most) = (percent(share), percent(rule.share_max_ppm));
-                tally.add(0, "", format!(
+                tally.add_first(format!(
                     "{copies} rows say what earlier ones said, {found} of all, at most {most} may"
                 ));
             }
@@ -251,7 +251,7 @@ impl Rules {
             (self.checks.as_ref().and_then(|checks| checks.variety.as_ref()), &measures)
         {
             for reason in uniform(rule, measures) {
-                tally.add(0, "", reason);
+                tally.add_first(reason);
             }
         }
         Ok(measures)

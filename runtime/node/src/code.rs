@@ -1,10 +1,11 @@
 //! Compiled kernels on disk, and the secret that authenticates them.
 //!
-//! Compiled code is run, so whoever could write here could run code as us. The secret therefore is
-//! a file that nobody else can read or have put there: on Unix it must belong to this user and be
-//! open to nobody else. Elsewhere nothing is kept.
+//! Compiled code is run, so whoever could write here could run code as us. The secret and the code
+//! therefore are files that nobody else can read or have put there: on Unix they must belong to this
+//! user and be open to nobody else. Elsewhere nothing is kept. Files are never written where they
+//! are: another takes their place.
 
-use std::fs;
+use std::fs::{self, File, Metadata};
 use std::path::{Path, PathBuf};
 
 use dataforge_core::hash::FileDigest;
@@ -60,7 +61,7 @@ impl KernelCode {
     fn read_secret(&self) -> Option<CodeSecret> {
         let path = self.secret_path();
         let bytes = read_bounded(&path, Bytes(SECRET_BYTES as u64)).ok()?;
-        if !is_ours_alone(&path) {
+        if !path.symlink_metadata().is_ok_and(|file| is_ours_alone(&file)) {
             tracing::warn!("{} is not ours alone: kernels are compiled anew", path.display());
             return None;
         }
@@ -83,8 +84,10 @@ impl CodeStore for KernelCode {
         if self.secret_path().exists() { self.read_secret() } else { self.make_secret() }
     }
 
-    fn read(&self, name: &CodeName) -> Option<Vec<u8>> {
-        read_bounded(&self.path(name), CODE_BYTES_MAX).ok()
+    fn open(&self, name: &CodeName) -> Option<File> {
+        let file = File::open(self.path(name)).ok()?;
+        let about = file.metadata().ok()?;
+        (is_ours_alone(&about) && about.len() <= CODE_BYTES_MAX.0).then_some(file)
     }
 
     fn keep(&self, name: &CodeName, bytes: &[u8]) {
@@ -97,15 +100,14 @@ impl CodeStore for KernelCode {
 }
 
 #[cfg(unix)]
-fn is_ours_alone(path: &Path) -> bool {
+fn is_ours_alone(file: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     let ours = rustix::process::geteuid().as_raw();
-    path.symlink_metadata()
-        .is_ok_and(|file| file.is_file() && file.uid() == ours && file.mode() & 0o077 == 0)
+    file.is_file() && file.uid() == ours && file.mode() & 0o077 == 0
 }
 
 #[cfg(not(unix))]
-fn is_ours_alone(_: &Path) -> bool {
+fn is_ours_alone(_: &Metadata) -> bool {
     false
 }
 
@@ -135,10 +137,20 @@ mod tests {
             store.keep(&[number; 32], &[number]);
         }
         let last = [CODES_MAX as u8; 32];
-        assert_eq!(store.read(&last), Some(vec![CODES_MAX as u8]));
+        assert_eq!(store.open(&last).unwrap().metadata().unwrap().len(), 1);
         // The secret is none of them.
         assert_eq!(fs::read_dir(&store.folder).unwrap().count(), CODES_MAX + 1);
         assert!(store.secret().is_some());
+    }
+
+    #[test]
+    fn code_that_others_may_write_is_not_opened() {
+        let home = tempfile::tempdir().unwrap();
+        let store = KernelCode::of(home.path());
+        store.keep(&[1; 32], b"code");
+        assert!(store.open(&[1; 32]).is_some());
+        fs::set_permissions(store.path(&[1; 32]), Permissions::from_mode(0o620)).unwrap();
+        assert!(store.open(&[1; 32]).is_none());
     }
 
     #[test]

@@ -5,8 +5,15 @@
 //! secret of this user. Without the secret nobody can make the sandbox run code that it did not
 //! compile itself, and with it they are the user. What others see is hashed by SHA-256; nobody else
 //! sees this, and megabytes of it are hashed each time a process starts.
+//!
+//! A file of kept code is the code and then its authentication code. It is mapped into memory rather
+//! than read, so whoever could write to it later would change what runs: stores give files that this
+//! user alone can write.
 
+use std::fs::File;
 use std::hash::{Hash, Hasher};
+use std::io::{self, Read as _};
+use std::path::Path;
 use wasmtime::component::Component;
 use wasmtime::{Engine, Module};
 
@@ -20,8 +27,9 @@ pub trait CodeStore {
     /// Random bytes that this user alone can read; without them nothing is kept.
     fn secret(&self) -> Option<CodeSecret>;
 
-    /// What was kept under a name.
-    fn read(&self, name: &CodeName) -> Option<Vec<u8>>;
+    /// The file of what was kept under a name, at its start. Nobody but this user can write to it,
+    /// and nobody does for as long as it is open.
+    fn open(&self, name: &CodeName) -> Option<File>;
 
     /// Keeps bytes, if it can.
     fn keep(&self, name: &CodeName, bytes: &[u8]);
@@ -40,9 +48,9 @@ pub(crate) trait Code: Sized {
 
     /// # Safety
     ///
-    /// [`Code::serialize`] must have given these bytes.
+    /// [`Code::serialize`] must have given what the file starts with, and nobody may change it.
     #[expect(unsafe_code, reason = "wasmtime cannot know where code comes from")]
-    unsafe fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Self>;
+    unsafe fn deserialize(engine: &Engine, file: &Path) -> wasmtime::Result<Self>;
 }
 
 macro_rules! code {
@@ -57,9 +65,9 @@ macro_rules! code {
             }
 
             #[expect(unsafe_code, reason = "wasmtime cannot know where code comes from")]
-            unsafe fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Self> {
-                // SAFETY: the caller vouches for the bytes.
-                unsafe { Self::deserialize(engine, code) }
+            unsafe fn deserialize(engine: &Engine, file: &Path) -> wasmtime::Result<Self> {
+                // SAFETY: the caller vouches for the file.
+                unsafe { Self::deserialize_file(engine, file) }
             }
         }
     )*};
@@ -82,15 +90,16 @@ pub(crate) fn kept<C: Code>(
         return compile();
     };
     let name = name(engine, wasm);
-    if let Some(sealed) = store.read(&name)
-        && let Some(code) = unseal(&secret, &name, &sealed)
-        && let Some(compiled) = load(engine, code)
+    if let Some(file) = store.open(&name)
+        && is_authentic(&secret, &name, &file).unwrap_or(false)
+        && let Some(compiled) = load(engine, &file)
     {
         return Ok(compiled);
     }
     let compiled: C = compile()?;
     if let Ok(code) = compiled.serialize() {
-        store.keep(&name, &[mac(&secret, &name, &code).as_slice(), &code].concat());
+        let mac = mac(&secret, &name).update(&code).finalize();
+        store.keep(&name, &[&code, mac.as_slice()].concat());
     }
     Ok(compiled)
 }
@@ -113,21 +122,39 @@ fn name(engine: &Engine, wasm: &[u8]) -> CodeName {
     *name.finalize().as_bytes()
 }
 
-fn mac(secret: &CodeSecret, name: &CodeName, code: &[u8]) -> blake3::Hash {
-    blake3::Hasher::new_keyed(secret).update(name).update(code).finalize()
+/// The authentication code of what is kept under a name, before the code itself.
+fn mac(secret: &CodeSecret, name: &CodeName) -> blake3::Hasher {
+    let mut mac = blake3::Hasher::new_keyed(secret);
+    mac.update(name);
+    mac
 }
 
-/// The code behind its authentication, if that is ours and of this name.
-fn unseal<'s>(secret: &CodeSecret, name: &CodeName, sealed: &'s [u8]) -> Option<&'s [u8]> {
-    let (claimed, code) = sealed.split_first_chunk::<MAC_BYTES>()?;
+/// Whether a file holds code of this name that we kept.
+fn is_authentic(secret: &CodeSecret, name: &CodeName, mut file: &File) -> io::Result<bool> {
+    let Some(code_bytes) = file.metadata()?.len().checked_sub(MAC_BYTES as u64) else {
+        return Ok(false);
+    };
+    let mut mac = mac(secret, name);
+    mac.update_reader(file.take(code_bytes))?;
+    let mut claimed = [0; MAC_BYTES];
+    file.read_exact(&mut claimed)?;
     // Compared in constant time: a difference says nothing about where it is.
-    (mac(secret, name, code) == blake3::Hash::from_bytes(*claimed)).then_some(code)
+    Ok(mac.finalize() == blake3::Hash::from_bytes(claimed))
 }
 
+#[cfg(unix)]
 #[expect(unsafe_code, reason = "wasmtime cannot know where code comes from")]
-fn load<C: Code>(engine: &Engine, code: &[u8]) -> Option<C> {
-    // SAFETY: the code was authenticated, so `serialize` gave it to `kept` above. Another version
-    // or configuration of wasmtime is refused by wasmtime itself, and so is a module for a
-    // component.
-    unsafe { C::deserialize(engine, code) }.ok()
+fn load<C: Code>(engine: &Engine, code: &File) -> Option<C> {
+    use std::os::fd::AsRawFd as _;
+    // The very file that was authenticated, whatever has its name by now.
+    let file = format!("/dev/fd/{}", code.as_raw_fd());
+    // SAFETY: the code was authenticated, so `serialize` gave it to `kept` above, and its store
+    // promises that nobody writes to it. Another version or configuration of wasmtime is refused by
+    // wasmtime itself, and so is a module for a component.
+    unsafe { C::deserialize(engine, Path::new(&file)) }.ok()
+}
+
+#[cfg(not(unix))]
+fn load<C>(_: &Engine, _: &File) -> Option<C> {
+    None
 }

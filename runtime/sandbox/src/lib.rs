@@ -44,7 +44,7 @@ pub use kernel::Answer;
 pub use limits::KernelLimits;
 pub use metrics::{MetricsKernel, Overlap, Pair, Scores};
 pub use pack::pack;
-pub use sandbox::Sandbox;
+pub use sandbox::{Sandbox, Traps};
 pub use schema::{Checked, RowOutcome, SchemaKernel, SchemaRules, Shape};
 pub use similarity::SimilarityKernel;
 pub use tokenizer::{Chat, ChatTemplate, ChatTokens, Encoded, TokenizerKernel};

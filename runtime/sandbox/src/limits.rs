@@ -7,6 +7,8 @@
 //! | functions | | 20,000 | refused, not compiled |
 //! | one function | bytes | 262,144 | refused, not compiled |
 //! | locals of one function | | 4,096 | refused, not compiled |
+//! | tables | | 2 | refused, not compiled |
+//! | elements that tables start with | | 1,048,576 | refused, not compiled |
 //! | imports | | 0; of a command, functions of WASI preview 1 | refused |
 //! | exports | | the world's one interface; of a command, `_start` and a memory | refused |
 //! | memory | bytes | [`memory_bytes_max`](KernelLimits::memory_bytes_max) | growth fails; if the call then stops, out of memory |
@@ -20,7 +22,7 @@
 //!
 //! What a submission is blamed for, when its rows make a pinned kernel reach a limit, is for the
 //! caller to say: memory, fuel and answer reject it. Time and memory for compiling are bounded by
-//! the first five. Work is counted for the rows of a call together: a batch that passes the limit
+//! the first seven. Work is counted for the rows of a call together: a batch that passes the limit
 //! is rejected with the numbers of its rows.
 //!
 //! Limits of a call bound one call, because every call has a fresh instance. All of them change
@@ -38,7 +40,7 @@ pub struct KernelLimits {
     pub memory_bytes_max: u64,
     /// Elements of all tables of the instance together. A table is memory that the limit above does
     /// not see: eight to sixteen bytes of the host for each element. Growth beyond it fails as
-    /// above.
+    /// above. No more than 1,048,576 are ever given.
     pub table_elements_max: u64,
     /// WebAssembly instructions that one call may execute, roughly; a second is a few billion.
     /// Bounds the time that a hostile row or kernel can cost, without a clock. The call stops

@@ -3,14 +3,18 @@
 //! Invariant: no setting is taken from the environment or the host, except the instruction set that
 //! the compiler targets. Fuel is counted on WebAssembly instructions and so does not depend on it.
 
-use wasmtime::{Config, Engine, OptLevel, WasmBacktraceDetails};
+use wasmtime::{
+    Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
+    WasmBacktraceDetails,
+};
 
 use crate::contamination::Overlap;
 use crate::diversity::Measure;
 use crate::kernel::{Kernel, compile};
+use crate::store::INSTANCES_MAX;
 use crate::{
     CheckerCommand, CodeStore, ContaminationKernel, DiversityKernel, KernelLimits, MetricsKernel,
-    SandboxError, SchemaKernel, SimilarityKernel, TokenizerKernel,
+    SandboxError, SchemaKernel, SimilarityKernel, TokenizerKernel, shape,
 };
 
 /// Native stack for guest code, in bytes. More than wasmtime's default, because the recursive
@@ -18,7 +22,33 @@ use crate::{
 /// thread has, because the host's frames need room as well.
 const STACK_BYTES: usize = 1 << 20;
 
-/// Compiles kernels. Cheap to clone, and to be made once per process.
+/// Calls that one engine can serve at a time. Each has four gibibytes of addresses reserved for its
+/// memory, which is not memory in use.
+const CALLS_MAX: u32 = 64;
+
+/// Memory that an ended call leaves to the next, in bytes: to clear it takes less time than to get
+/// it from the system page by page. More than a call of the pinned kernels with a batch of rows
+/// takes; a call that took more gives the rest back.
+const KEPT_BYTES: usize = 16 << 20;
+
+/// Bytes of what the engine itself keeps about an instance, its functions and globals. More than any
+/// component of allowed size can need.
+const INSTANCE_BYTES_MAX: usize = 64 << 20;
+
+/// How it is noticed that a guest divides by zero, reads what is not its memory, or gives up. The
+/// verdict and the fuel are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Traps {
+    /// The processor says so. Compiled kernels are half as large and faster.
+    #[default]
+    Signals,
+    /// The compiled code looks before each step that might. For emulated CPUs on which a handler
+    /// cannot continue elsewhere: user-mode QEMU 7.2 ends the process.
+    Checks,
+}
+
+/// Compiles kernels. Cheap to clone, and to be made once per process. One sandbox and its clones
+/// serve at most 64 calls at a time; one more fails as [`SandboxError::Internal`].
 #[derive(Clone)]
 pub struct Sandbox<'s> {
     engine: Engine,
@@ -28,7 +58,17 @@ pub struct Sandbox<'s> {
 impl<'s> Sandbox<'s> {
     /// Prepares the compiler. Fails only on a platform that it does not support.
     pub fn new() -> Result<Self, SandboxError> {
-        let engine = Engine::new(&config())
+        Self::trapping(Traps::default())
+    }
+
+    /// The same, with another way to notice what a guest may not do.
+    pub fn trapping(traps: Traps) -> Result<Self, SandboxError> {
+        let config = config(traps);
+        let mut pooling = config.clone();
+        pooling.allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
+        // Where addresses are short, as under `ulimit -v`, each call gets memory of its own.
+        let engine = Engine::new(&pooling)
+            .or_else(|_| Engine::new(&config))
             .map_err(|error| SandboxError::Internal(format!("no WebAssembly engine: {error:#}")))?;
         Ok(Self { engine, code: None })
     }
@@ -109,16 +149,31 @@ impl<'s> Sandbox<'s> {
     }
 }
 
-fn config() -> Config {
+/// Memory for calls, reserved once. Its limits are beyond those of calls and of `shape`, so that the
+/// latter alone decide.
+fn pool() -> PoolingAllocationConfig {
+    let instances = CALLS_MAX * INSTANCES_MAX as u32;
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(CALLS_MAX)
+        .total_core_instances(instances)
+        .total_memories(CALLS_MAX)
+        .total_tables(instances)
+        .max_tables_per_module(INSTANCES_MAX as u32)
+        .table_elements(shape::TABLE_ELEMENTS_MAX as usize)
+        .max_component_instance_size(INSTANCE_BYTES_MAX)
+        .max_core_instance_size(INSTANCE_BYTES_MAX)
+        .linear_memory_keep_resident(KEPT_BYTES);
+    pool
+}
+
+fn config(traps: Traps) -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
         .consume_fuel(true)
         .max_wasm_stack(STACK_BYTES)
-        // Signal handlers belong to the whole process, and emulated CPUs do not run them as others.
-        .signals_based_traps(false)
-        // Takes twice as long to compile, once; calls then take what they would with traps by
-        // signals.
+        .signals_based_traps(traps == Traps::Signals)
+        // Takes twice as long to compile, once.
         .cranelift_opt_level(OptLevel::Speed)
         // The bits of a NaN are otherwise up to the processor.
         .cranelift_nan_canonicalization(true)
@@ -131,6 +186,7 @@ fn config() -> Config {
         .wasm_memory64(false)
         // A guest's backtrace is of no use to those who read our errors, and collecting it is slow.
         .wasm_backtrace(false)
+        .native_unwind_info(false)
         .generate_address_map(false)
         .wasm_backtrace_details(WasmBacktraceDetails::Disable);
     config

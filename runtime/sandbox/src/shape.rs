@@ -5,6 +5,7 @@
 
 use wasmparser::{FunctionBody, Parser, Payload};
 
+use crate::store::INSTANCES_MAX;
 use crate::{KernelLimits, Refusal};
 
 /// Core modules of a component, at any depth: the kernel's own, and room for the adapters that
@@ -21,6 +22,10 @@ pub(crate) const FUNCTION_BYTES_MAX: u64 = 256 << 10;
 /// ask for tens of thousands.
 pub(crate) const LOCALS_MAX: u64 = 4_096;
 
+/// Elements that all tables start with together. The limit of a call is less by default; this is as
+/// many as memory for calls is prepared for.
+pub(crate) const TABLE_ELEMENTS_MAX: u64 = 1 << 20;
+
 /// Before anything is read.
 pub(crate) fn check_size(wasm: &[u8], limits: KernelLimits) -> Result<(), Refusal> {
     within("bytes", wasm.len() as u64, limits.module_bytes_max)
@@ -29,10 +34,17 @@ pub(crate) fn check_size(wasm: &[u8], limits: KernelLimits) -> Result<(), Refusa
 /// Before anything is compiled. What it allows is the same for all, so code that was kept was
 /// checked then.
 pub(crate) fn check(wasm: &[u8]) -> Result<(), Refusal> {
-    let (mut modules, mut functions) = (0, 0);
+    let (mut modules, mut functions, mut tables, mut elements) = (0, 0, 0, 0_u64);
     for payload in Parser::new(0).parse_all(wasm) {
         match payload.map_err(malformed)? {
             Payload::ModuleSection { .. } => modules += 1,
+            Payload::TableSection(section) => {
+                tables += u64::from(section.count());
+                for table in section {
+                    let table = table.map_err(malformed)?;
+                    elements = elements.saturating_add(table.ty.initial);
+                }
+            }
             Payload::CodeSectionEntry(body) => {
                 functions += 1;
                 check_function(&body)?;
@@ -42,6 +54,8 @@ pub(crate) fn check(wasm: &[u8]) -> Result<(), Refusal> {
         // At once, rather than after the last of a million.
         within("core modules", modules, MODULES_MAX)?;
         within("functions", functions, FUNCTIONS_MAX)?;
+        within("tables", tables, INSTANCES_MAX as u64)?;
+        within("table elements", elements, TABLE_ELEMENTS_MAX)?;
     }
     Ok(())
 }
@@ -97,6 +111,12 @@ mod tests {
             &module(&format!("(func {code})")),
             "it has 262202 bytes in one function, the limit is 262144",
         );
+        refused(
+            &module("(table 1 funcref) (table 1048576 funcref)"),
+            "it has 1048577 table elements, the limit is 1048576",
+        );
+        let tables = "(table 0 funcref)".repeat(3);
+        refused(&module(&tables), "it has 3 tables, the limit is 2");
         let five = "(core module)".repeat(5);
         refused(&format!("(component {five})"), "it has 5 core modules, the limit is 4");
         let data = format!("(memory 20) (data (i32.const 0) \"{}\")", "a".repeat(1 << 20));

@@ -6,11 +6,11 @@
 
 use wasmtime::{Engine, ResourceLimiter, Store};
 
-use crate::{KernelLimits, SandboxError};
+use crate::{KernelLimits, SandboxError, shape};
 
 /// A kernel made from one core module has one of each; the second is room for the adapter module
 /// that component tools add.
-const INSTANCES_MAX: usize = 2;
+pub(crate) const INSTANCES_MAX: usize = 2;
 
 pub(crate) struct CallState {
     limits: KernelLimits,
@@ -91,7 +91,7 @@ impl ResourceLimiter for CallState {
             return Ok(false);
         }
         let total = self.table_elements.saturating_add((desired - current) as u64);
-        let granted = total <= self.limits.table_elements_max;
+        let granted = total <= self.limits.table_elements_max.min(shape::TABLE_ELEMENTS_MAX);
         if granted {
             self.table_elements = total;
         }

@@ -2,54 +2,72 @@
 #![allow(clippy::unwrap_used, reason = "a test stops where a step of it fails")]
 
 use dataforge_sandbox::{CodeName, CodeSecret, CodeStore, KernelLimits, Sandbox, SchemaRules};
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::fs::{self, File};
+use std::path::PathBuf;
+use tempfile::TempDir;
 
-/// Keeps code in memory, and counts how often.
-#[derive(Default)]
-struct Memory {
+/// Keeps code in a folder, and counts how often.
+struct Folder {
     secret: Option<CodeSecret>,
-    code: RefCell<BTreeMap<CodeName, Vec<u8>>>,
-    kept: RefCell<u32>,
+    folder: TempDir,
+    kept: Cell<u32>,
 }
 
-impl CodeStore for Memory {
+impl Folder {
+    fn with(secret: Option<CodeSecret>) -> Self {
+        Self { secret, folder: tempfile::tempdir().unwrap(), kept: Cell::new(0) }
+    }
+
+    fn path(&self, name: &CodeName) -> PathBuf {
+        self.folder.path().join(name.map(|byte| format!("{byte:02x}")).concat())
+    }
+
+    /// The one file that was kept.
+    fn only(&self) -> PathBuf {
+        let [file] = fs::read_dir(&self.folder).unwrap().collect::<Vec<_>>().try_into().unwrap();
+        let file: Result<fs::DirEntry, _> = file;
+        file.unwrap().path()
+    }
+}
+
+impl CodeStore for Folder {
     fn secret(&self) -> Option<CodeSecret> {
         self.secret
     }
 
-    fn read(&self, name: &CodeName) -> Option<Vec<u8>> {
-        self.code.borrow().get(name).cloned()
+    fn open(&self, name: &CodeName) -> Option<File> {
+        File::open(self.path(name)).ok()
     }
 
     fn keep(&self, name: &CodeName, bytes: &[u8]) {
-        self.code.borrow_mut().insert(*name, bytes.to_vec());
-        *self.kept.borrow_mut() += 1;
+        fs::write(self.path(name), bytes).unwrap();
+        self.kept.update(|times| times + 1);
     }
 }
 
-/// A small kernel of the world `tokenizer`.
-fn wasm() -> Vec<u8> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../guest-kernels/hostile/remembers.wat");
-    wat::parse_file(path).unwrap()
+/// Loads a small kernel; how often code was kept by then.
+fn load(store: &Folder) -> u32 {
+    load_guest(store, "remembers")
 }
 
-/// Loads the kernel; how often code was kept by then.
-fn load(store: &Memory) -> u32 {
+fn load_guest(store: &Folder, name: &str) -> u32 {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../guest-kernels/hostile");
+    let wasm = wat::parse_file(format!("{folder}/{name}.wat")).unwrap();
     let sandbox = Sandbox::new().unwrap().keeping(Some(store));
-    sandbox.tokenizer_kernel(&wasm(), KernelLimits::default()).unwrap();
-    *store.kept.borrow()
+    sandbox.tokenizer_kernel(&wasm, KernelLimits::default()).unwrap();
+    store.kept.get()
 }
 
-fn store() -> Memory {
-    Memory { secret: Some([7; 32]), ..Memory::default() }
+fn store() -> Folder {
+    Folder::with(Some([7; 32]))
 }
 
 #[test]
 fn what_was_compiled_is_loaded() {
     let store = store();
     assert_eq!((load(&store), load(&store), load(&store)), (1, 1, 1));
-    let without = Memory::default();
+    let without = Folder::with(None);
     assert_eq!((load(&without), load(&without)), (0, 0));
 }
 
@@ -58,7 +76,9 @@ fn what_is_not_ours_is_compiled_anew() {
     let check = |change: &dyn Fn(&mut Vec<u8>)| {
         let store = store();
         load(&store);
-        store.code.borrow_mut().values_mut().for_each(change);
+        let mut sealed = fs::read(store.only()).unwrap();
+        change(&mut sealed);
+        fs::write(store.only(), sealed).unwrap();
         assert_eq!((load(&store), load(&store)), (2, 2));
     };
     check(&|sealed| sealed[0] ^= 1);
@@ -76,9 +96,12 @@ fn code_under_another_secret_or_name_is_not_ours() {
     load(&store);
     store.secret = Some([8; 32]);
     assert_eq!(load(&store), 2);
-    let renamed = store.code.take().into_values().map(|code| ([0; 32], code)).collect();
-    store.code = RefCell::new(renamed);
-    assert_eq!(load(&store), 3);
+    let ours = store.only();
+    let code = fs::read(&ours).unwrap();
+    fs::remove_file(&ours).unwrap();
+    assert_eq!(load_guest(&store, "infinite-loop"), 3);
+    fs::write(store.only(), code).unwrap();
+    assert_eq!(load_guest(&store, "infinite-loop"), 4);
 }
 
 #[test]
@@ -98,6 +121,6 @@ fn a_loaded_kernel_answers_as_the_compiled_one_and_takes_the_same_fuel() {
         let kernel = sandbox.schema_kernel(&wasm, KernelLimits::default()).unwrap();
         kernel.check(&rules, &lines).unwrap()
     });
-    assert_eq!(*store.kept.borrow(), 1);
+    assert_eq!(store.kept.get(), 1);
     assert_eq!(compiled, loaded);
 }

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use dataforge_sandbox::{
-    Answer, CheckerCommand, CommandFault, KernelLimits, Refusal, Sandbox, SandboxError,
+    Answer, CheckerCommand, CommandFault, KernelLimits, Refusal, Sandbox, SandboxError, Traps,
 };
 
 /// Small, so that a command reaches its limit at once.
@@ -75,8 +75,18 @@ fn load(sandbox: &Sandbox<'_>, name: &str) -> Result<CheckerCommand, SandboxErro
 }
 
 #[test]
-fn every_command_comes_to_its_end_and_harms_nobody() {
-    let sandbox = Sandbox::new().unwrap();
+fn every_command_comes_to_its_end_and_harms_nobody_by_signals() {
+    every_command_comes_to_its_end_and_harms_nobody(Traps::Signals);
+}
+
+#[test]
+fn every_command_comes_to_its_end_and_harms_nobody_by_checks() {
+    every_command_comes_to_its_end_and_harms_nobody(Traps::Checks);
+}
+
+#[track_caller]
+fn every_command_comes_to_its_end_and_harms_nobody(traps: Traps) {
+    let sandbox = Sandbox::trapping(traps).unwrap();
     let bystander = load(&sandbox, "opens-a-file").unwrap();
     for (name, expect) in COMMANDS {
         let run = || -> Result<_, SandboxError> { load(&sandbox, name)?.check(&[b"{}"]) };

@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use dataforge_sandbox::{Encoded, KernelLimits, Refusal, Sandbox, SandboxError, TokenizerKernel};
+use dataforge_sandbox::{
+    Encoded, KernelLimits, Refusal, Sandbox, SandboxError, TokenizerKernel, Traps,
+};
 
 /// Small, so that a guest reaches its limit at once. They bind even those that need gigabytes.
 const LIMITS: KernelLimits = KernelLimits {
@@ -35,7 +37,9 @@ const GUESTS: &[(&str, bool, Expect)] = &[
     ("huge-answer", false, |e| matches!(e, SandboxError::OutputTooLarge { .. })),
     ("infinite-loop", false, |e| matches!(e, SandboxError::OutOfFuel { fuel: 50_000_000 })),
     ("large-memory", true, |e| matches!(e, SandboxError::OutOfMemory { .. })),
-    ("large-table", true, |e| matches!(e, SandboxError::OutOfMemory { .. })),
+    ("large-table", true, |e| {
+        refused(e, |r| matches!(r, Refusal::TooMany { what: "table elements", .. }))
+    }),
     ("memory-growth", false, |e| matches!(e, SandboxError::OutOfMemory { .. })),
     ("message-not-utf8", false, |e| matches!(e, SandboxError::InvalidAnswer(_))),
     (
@@ -75,8 +79,18 @@ fn load(sandbox: &Sandbox, name: &str) -> Result<TokenizerKernel, SandboxError> 
 }
 
 #[test]
-fn every_guest_gives_its_error_and_harms_nobody() {
-    let sandbox = Sandbox::new().unwrap();
+fn every_guest_gives_its_error_and_harms_nobody_by_signals() {
+    every_guest_gives_its_error_and_harms_nobody(Traps::Signals);
+}
+
+#[test]
+fn every_guest_gives_its_error_and_harms_nobody_by_checks() {
+    every_guest_gives_its_error_and_harms_nobody(Traps::Checks);
+}
+
+#[track_caller]
+fn every_guest_gives_its_error_and_harms_nobody(traps: Traps) {
+    let sandbox = Sandbox::trapping(traps).unwrap();
     let bystander = load(&sandbox, "remembers").unwrap();
     for (name, at_load, expect) in GUESTS {
         let loaded = load(&sandbox, name);

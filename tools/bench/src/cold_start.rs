@@ -11,6 +11,7 @@ use dataforge_sandbox::{CodeName, CodeSecret, CodeStore, KernelLimits, Sandbox};
 use serde::Serialize;
 use std::any::Any;
 use std::cell::Cell;
+use std::fs::File;
 use std::path::PathBuf;
 
 use crate::kernels;
@@ -42,8 +43,8 @@ impl CodeStore for Watched {
         self.code.secret()
     }
 
-    fn read(&self, name: &CodeName) -> Option<Vec<u8>> {
-        self.code.read(name)
+    fn open(&self, name: &CodeName) -> Option<File> {
+        self.code.open(name)
     }
 
     fn keep(&self, name: &CodeName, bytes: &[u8]) {

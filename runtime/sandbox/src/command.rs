@@ -80,7 +80,7 @@ impl CheckerCommand {
                 None => return Err(stopped(self.limits, &store.data().call, &error)),
             }
         }
-        let value = answers(&written, rows.len())?;
+        let value = CommandFault::read_lines(&written, rows.len())?;
         Ok(Answer { value, fuel: store::fuel_used(&store, store.data().call.fuel)? })
     }
 
@@ -113,23 +113,26 @@ fn check_shape(engine: &Engine, module: &Module) -> Result<(), Refusal> {
     }
 }
 
-/// Reads what a command has written: one line for each row.
-fn answers(written: &[u8], rows: usize) -> Result<Vec<Option<CommandFault>>, SandboxError> {
-    let lines = written.strip_suffix(b"\n").unwrap_or(written);
-    let lines: Vec<&[u8]> = match lines {
-        [] => vec![],
-        lines => lines.split(|byte| *byte == b'\n').collect(),
-    };
-    check_count("rows", lines.len(), rows)?;
-    let answer = |(line, number)| -> Result<_, SandboxError> {
-        let fault: Option<CommandFault> = serde_json::from_slice(line)
-            .map_err(|error| SandboxError::InvalidAnswer(format!("answer {number}: {error}")))?;
-        Ok(fault.map(CommandFault::bounded))
-    };
-    lines.into_iter().zip(1..).map(answer).collect()
-}
-
 impl CommandFault {
+    /// Reads what a command has written about so many rows: of each line, the fault that it tells
+    /// of, or None for `null`. The last line may lack its end.
+    ///
+    /// # Errors
+    /// [`SandboxError::InvalidAnswer`] for another number of lines, or a line that is neither.
+    pub fn read_lines(written: &[u8], rows: usize) -> Result<Vec<Option<Self>>, SandboxError> {
+        let lines = written.strip_suffix(b"\n").unwrap_or(written);
+        let lines = || lines.split(|byte| *byte == b'\n').filter(|_| !lines.is_empty());
+        // Before any is read: a hundred million empty ones are none of the host's memory.
+        check_count("rows", lines().count(), rows)?;
+        let read = |(line, number)| -> Result<_, SandboxError> {
+            let fault: Option<Self> = serde_json::from_slice(line).map_err(|error| {
+                SandboxError::InvalidAnswer(format!("answer {number}: {error}"))
+            })?;
+            Ok(fault.map(Self::bounded))
+        };
+        lines().zip(1..).map(read).collect()
+    }
+
     fn bounded(self) -> Self {
         Self { pointer: bounded(&self.pointer), reason: bounded(&self.reason) }
     }

@@ -12,6 +12,7 @@ type Check = (&'static str, fn() -> anyhow::Result<()>);
 /// In this order: the quickest answer first.
 const CHECKS: &[Check] = &[
     ("tidy", tidy::run),
+    ("locks", locks),
     ("fmt", fmt),
     ("clippy", clippy),
     ("doc", doc),
@@ -36,12 +37,21 @@ pub(crate) fn run() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The workspaces that are not the main one.
+const OTHERS: &[&str] =
+    &["fuzz/Cargo.toml", "guest-kernels/Cargo.toml", "tools/verifier/wasm/Cargo.toml"];
+
+/// Their locks are used long after the tests, some not before minutes of building.
+fn locks() -> anyhow::Result<()> {
+    for manifest in OTHERS {
+        sh::cargo(&["fetch", "--quiet", "--locked", "--manifest-path", manifest], &[])?;
+    }
+    Ok(())
+}
+
 fn fmt() -> anyhow::Result<()> {
     sh::cargo(&["fmt", "--all", "--check"], &[])?;
-    // Each of these is a workspace of its own.
-    for manifest in
-        ["fuzz/Cargo.toml", "guest-kernels/Cargo.toml", "tools/verifier/wasm/Cargo.toml"]
-    {
+    for manifest in OTHERS {
         sh::cargo(&["fmt", "--all", "--check", "--manifest-path", manifest], &[])?;
     }
     Ok(())

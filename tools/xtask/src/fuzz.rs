@@ -63,6 +63,7 @@ const fn target(name: &'static str, input_kib_max: u32, allocation_mib_max: u32)
 const TARGETS: &[Target] = &[
     target("artifacts", 16, 8),
     target("bisect", 4, 4),
+    target("checker", 4, 4),
     target("checkpoint", 16, 4),
     target("datasets", 16, 640),
     target("hotkey", 4, 4),

@@ -20,6 +20,7 @@ use dataforge_node::artifacts::{ArtifactLock, Derivation};
 use dataforge_node::hotkey::Hotkey;
 use dataforge_node::public_sets::{date_rows, icd_chapter_rows};
 use dataforge_node::rows::Rows;
+use dataforge_sandbox::CommandFault;
 use libfuzzer_sys as _;
 
 /// A target's name, a seed's name, its bytes.
@@ -236,7 +237,10 @@ fn small() -> Vec<Seed> {
         ("datasets", name.to_owned(), bytes.to_vec())
     });
     let numbers = ("spec", "numbers".to_owned(), vec![1; 10]);
-    [vec![lock, numbers], datasets.to_vec()].concat()
+    let faults = b"null\n{\"pointer\": \"/output\", \"reason\": \"not a Thursday\"}\n";
+    assert!(CommandFault::read_lines(faults, 2).is_ok());
+    let faults = ("checker", "faults".to_owned(), faults.to_vec());
+    [vec![lock, numbers, faults], datasets.to_vec()].concat()
 }
 
 /// Sizes of trees, and which leaf is shown.

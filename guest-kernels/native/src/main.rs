@@ -1,10 +1,10 @@
 //! The kernels as a native program: the same code, compiled for this machine, to compare with.
 //!
 //! `native KERNEL SETTING INPUT PASSES ANSWERS` answers the whole input on one thread, in the calls
-//! that `dataforge-bench kernels` makes, as often as asked, and prints the seconds of each pass as a
-//! JSON list. That takes the same arguments and writes the same answers, from WebAssembly. `native schema-suite
-//! FOLDER` answers the JSON Schema project's test cases, as does `dataforge-bench schema-suite`.
-//! Nothing that a validator, auditor or miner runs is here.
+//! that `dataforge-bench kernels` makes, as often as asked, and prints the seconds of each pass as
+//! a JSON list. That takes the same arguments and writes the same answers, from WebAssembly.
+//! `native schema-suite FOLDER` answers the JSON Schema project's test cases, as does
+//! `dataforge-bench schema-suite`. Nothing that a validator, auditor or miner runs is here.
 
 mod parties;
 mod suite;

@@ -1,9 +1,9 @@
 //! Compiled kernels on disk, and the secret that authenticates them.
 //!
 //! Compiled code is run, so whoever could write here could run code as us. The secret and the code
-//! therefore are files that nobody else can read or have put there: on Unix they must belong to this
-//! user and be open to nobody else. Elsewhere nothing is kept. Files are never written where they
-//! are: another takes their place.
+//! therefore are files that nobody else can read or have put there: on Unix they must belong to
+//! this user and be open to nobody else. Elsewhere nothing is kept. Files are never written where
+//! they are: another takes their place.
 
 use std::fs::{self, File, Metadata};
 use std::path::{Path, PathBuf};

@@ -6,9 +6,9 @@
 //! compile itself, and with it they are the user. What others see is hashed by SHA-256; nobody else
 //! sees this, and megabytes of it are hashed each time a process starts.
 //!
-//! A file of kept code is the code and then its authentication code. It is mapped into memory rather
-//! than read, so whoever could write to it later would change what runs: stores give files that this
-//! user alone can write.
+//! A file of kept code is the code and then its authentication code. It is mapped into memory
+//! rather than read, so whoever could write to it later would change what runs: stores give files
+//! that this user alone can write.
 
 use std::fs::File;
 use std::hash::{Hash, Hasher};

@@ -31,8 +31,8 @@ const CALLS_MAX: u32 = 64;
 /// takes; a call that took more gives the rest back.
 const KEPT_BYTES: usize = 16 << 20;
 
-/// Bytes of what the engine itself keeps about an instance, its functions and globals. More than any
-/// component of allowed size can need.
+/// Bytes of what the engine itself keeps about an instance, its functions and globals. More than
+/// any component of allowed size can need.
 const INSTANCE_BYTES_MAX: usize = 64 << 20;
 
 /// How it is noticed that a guest divides by zero, reads what is not its memory, or gives up. The
@@ -149,8 +149,8 @@ impl<'s> Sandbox<'s> {
     }
 }
 
-/// Memory for calls, reserved once. Its limits are beyond those of calls and of `shape`, so that the
-/// latter alone decide.
+/// Memory for calls, reserved once. Its limits are beyond those of calls and of `shape`, so that
+/// the latter alone decide.
 fn pool() -> PoolingAllocationConfig {
     let instances = CALLS_MAX * INSTANCES_MAX as u32;
     let mut pool = PoolingAllocationConfig::new();

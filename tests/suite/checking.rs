@@ -40,7 +40,13 @@ fn copies_are_named_with_what_they_copy() {
     );
     let mut check = short.program();
     check.args(["check", "--spec", "short@1", "--against", earlier]).arg(&dataset);
-    Answer::of(&mut check).expect(0, &["row 1: row 1 of", "earlier.jsonl", "copies", "variety"]);
+    let said = ["row 1: row 1 of", "earlier.jsonl: 40 of its 40 rows compared", "variety"];
+    Answer::of(&mut check).expect(0, &said);
+
+    let other = short.scratch().file("other.jsonl", "{\"q\": 1}\n");
+    let mut check = short.program();
+    check.args(["check", "--spec", "short@1", "--against"]).arg(other).arg(&dataset);
+    Answer::of(&mut check).expect(0, &["other.jsonl: 0 of its 1 rows compared"]);
 }
 
 #[test]

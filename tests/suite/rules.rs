@@ -55,6 +55,91 @@ fn a_checker_in_c_names_the_wrong_weekday() {
     check(&short, &rows, 1, &[wrong, "1 faults"]);
 }
 
+/// A checker gets a row as a line, however the array was laid out.
+#[test]
+fn a_checker_sees_the_rows_of_an_array_one_by_one() {
+    let short = short(&format!("{PAIR}checker = \"weekday-1.0.0\""));
+    let pretty = serde_json::to_string_pretty(&golden()).unwrap();
+    let dataset = short.scratch().file("rows.json", pretty);
+    let mut check = short.program();
+    check.args(["check", "--spec", "short@1"]).arg(dataset);
+    let said = ["accepted", "a JSON array; submit it as plain JSON Lines"];
+    Answer::of(&mut check).expect(0, &said);
+}
+
+/// Each kind of fault that a kernel finds, with the help that belongs to it, the worst first.
+#[test]
+fn faults_come_with_help_and_the_worst_first() {
+    let schema = json!({
+        "required": ["input", "output"],
+        "additionalProperties": false,
+        "properties": {
+            "input": {"type": "string", "minLength": 2, "maxLength": 60, "pattern": "^[^#]"},
+            "output": {"type": "string"},
+            "date": {"format": "date"},
+            "kind": {"enum": ["a", "b"]},
+        },
+    });
+    let short = Short::new()
+        .replacing("short/1/spec.toml", "format = 1", "format = 2")
+        .replacing("short/1/spec.toml", "schema-1.0.0", "schema-2.0.0")
+        .replacing("short/1/spec.toml", "tokenizer-1.0.0", "tokenizer-2.0.0")
+        .replacing(
+            "short/1/spec.toml",
+            "margin_micronats = 50_000\n",
+            &format!("margin_micronats = 50_000\n\n[checks]\n{PAIR}\n"),
+        )
+        .with("short/1/row.schema.json", |bytes| *bytes = schema.to_string().into_bytes());
+    let short = locked(short);
+    let row = |input: &str, output: &str| json!({"input": input, "output": output});
+    let with = |name: &str, value: &str| {
+        let mut row = row("in", "out");
+        row[name] = json!(value);
+        row.to_string()
+    };
+    let faulty = [
+        (row("in", &"many words ".repeat(18)).to_string(), "dataforge spec show"),
+        (row("in", &"x".repeat(201)).to_string(), "shorten the text"),
+        (row("in", "").to_string(), "leave the row out"),
+        (with("kind", "c"), "one of the values"),
+        (with("date", "yesterday"), "format that is named"),
+        (with("other", "c"), "leave out members"),
+        (row("#1", "out").to_string(), "as the pattern"),
+        (row("i", "out").to_string(), "lengthen"),
+        (row(&"i".repeat(61), "out").to_string(), "shorten the value"),
+        (json!({"input": 1, "output": "out"}).to_string(), "the type that the schema"),
+        (json!({"input": "in"}).to_string(), "give every row all members"),
+        (r#"{"input": "in", "input": "in"}"#.to_owned(), "its own name"),
+        ("{".to_owned(), "with a JSON library"),
+    ];
+    let good = golden().into_iter().map(|row| row.to_string()).take(30);
+    let lines: Vec<String> = good.chain(faulty.iter().map(|(line, _)| line.clone())).collect();
+    let dataset = short.scratch().file("rows.jsonl", lines.join("\n"));
+    let mut check = short.program();
+    check.args(["check", "--spec", "short@1", "--json"]).arg(&dataset);
+    let said = Answer::of(&mut check).expect(1, &[]).json();
+    assert_eq!(said["faults_total"], faulty.len());
+    for fault in said["faults"].as_array().unwrap() {
+        let expected = faulty[fault["row"].as_u64().unwrap() as usize - 31].1;
+        let hint = fault["hint"].as_str().unwrap_or_default();
+        assert!(hint.contains(expected), "{fault}");
+    }
+    let rows: Vec<_> = said["faults"].as_array().unwrap().iter().map(|of| &of["row"]).collect();
+    assert_eq!(
+        (rows[0], rows[1], rows[2], rows[12]),
+        (&json!(42), &json!(43), &json!(32), &json!(31))
+    );
+    let kinds = json!([
+        {"kind": "against the schema", "faults": 10},
+        {"kind": "unreadable", "faults": 2},
+        {"kind": "too long for the model", "faults": 1},
+    ]);
+    assert_eq!(said["kinds"], kinds);
+    let mut check = short.program();
+    check.args(["check", "--spec", "short@1", "--list", "2"]).arg(dataset);
+    Answer::of(&mut check).expect(1, &["row 42: ", "row 43: ", "… and 11 more", "2 unreadable"]);
+}
+
 #[test]
 fn copies_are_counted() {
     let rule = "[checks.copies]\nkernel = \"similarity-1.0.0\"\nsimilarity_min_ppm = 900_000\n\
@@ -173,7 +258,23 @@ fn a_dialogue_is_messages_by_a_template() {
     check(&short, std::slice::from_ref(&good), 0, &["accepted"]);
     let mut bad = good.clone();
     bad["messages"][2]["role"] = json!("user");
-    check(&short, &[good, bad], 1, &["row 2: /messages/2/role: "]);
+    check(&short, &[good.clone(), bad], 1, &["row 2: /messages/2/role: "]);
+
+    // What is known is what messages say, not the JSON that they are written in.
+    let lines = "One line of a poem\nand another line of it\nwhich somebody else once wrote";
+    let copied = json!({"messages": [turn("user", lines), turn("assistant", "I know.")]});
+    let poem = short.scratch().file("poem.txt", lines);
+    let index = short.scratch().path("poem.index");
+    let mut make = short.program();
+    make.args(["index", "--words", "4", "--out"]).arg(&index).arg(poem);
+    Answer::of(&mut make).expect(0, &["1 documents"]);
+    let dataset = short.scratch().file("rows.jsonl", format!("{good}\n{copied}\n"));
+    let mut check = short.program();
+    check.args(["check", "--spec", "short@1", "--json", "--known"]).arg(index).arg(dataset);
+    let said = Answer::of(&mut check).expect(0, &[]).json();
+    // 15 of its 17 words are the poem's: 12 of 14 runs of four.
+    let known = &said["known"]["rows"][0];
+    assert_eq!((&known["row"], &known["share"]), (&json!(2), &json!(0.857_142)), "{known}");
 }
 
 #[test]

@@ -168,6 +168,11 @@ pub(crate) struct Check {
     /// named.
     #[arg(long, value_name = "FILE")]
     pub(crate) known: Option<PathBuf>,
+
+    /// Name at most so many rows in each list. Default: 100, and 10 for people where rows are
+    /// merely alike or known.
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) list: Option<u32>,
 }
 
 #[derive(Debug, Args)]

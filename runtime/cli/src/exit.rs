@@ -6,7 +6,7 @@ use dataforge_core::bisect::WitnessError;
 use dataforge_core::proof::check::Fault;
 use dataforge_core::proof::{DisclosureError, ProofFileError, SignatureError};
 use dataforge_evaluate::audit::{DisputeError, Refusal};
-use dataforge_evaluate::{EngineError, EvaluateError};
+use dataforge_evaluate::{EngineError, EvaluateError, SandboxError};
 use dataforge_node::NodeError;
 use dataforge_node::artifacts::ArtifactError;
 use dataforge_node::benchmarks::BenchmarkFileError;
@@ -48,11 +48,22 @@ pub(crate) fn report(error: &Error) -> ExitCode {
         STOPPED => "stopped",
         _ => "error",
     };
-    print_line(&format!("{label}: {error:#}"));
+    print_line(&format!("{label}: {}", words(error)));
     if let Some(hint) = hint(error) {
         print_line(&format!("  help: {hint}"));
     }
     ExitCode::from(code)
+}
+
+/// The error and what caused it; most of our errors say their cause themselves.
+fn words(error: &Error) -> String {
+    let mut words = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !words.ends_with(&cause) {
+            words = format!("{words}: {cause}");
+        }
+    }
+    words
 }
 
 #[expect(clippy::print_stderr, reason = "the last word of a failing command")]
@@ -121,7 +132,8 @@ fn evaluate_code(error: &EvaluateError) -> Option<u8> {
     match error {
         EvaluateError::Tampered { .. } => Some(NO),
         EvaluateError::Cancelled => Some(STOPPED),
-        EvaluateError::Engine(_) => Some(ENVIRONMENT),
+        EvaluateError::Engine(_)
+        | EvaluateError::Kernel { source: SandboxError::Internal(_), .. } => Some(ENVIRONMENT),
         EvaluateError::World(source) => code_of(source.as_ref()),
         _ => Some(BAD_INPUT),
     }

@@ -34,6 +34,15 @@ pub const PARQUET_FOOTER_BYTES_MAX: Bytes = Bytes(16 * 1024 * 1024);
 /// decompressed.
 pub const PARQUET_PAGES_BYTES_MAX: Bytes = Bytes(256 * 1024 * 1024);
 
+/// What each page of a Parquet file counts for at least, however few bytes it has: a file of empty
+/// pages is as much work as one of small ones. [`CHECKED_BYTES_MAX`] is thus some four million.
+pub const PARQUET_PAGE_COST: Bytes = Bytes(1024);
+
+/// A name in a Parquet file's schema, in bytes. Names of columns hold those of the groups around
+/// them, so longer ones would cost their length many times. A file with one is refused before its
+/// rows are read.
+pub const PARQUET_NAME_BYTES_MAX: usize = 512;
+
 /// Nodes of a Parquet file's schema. A file with more is refused before its rows are read.
 pub const PARQUET_NODES_MAX: usize = 1024;
 

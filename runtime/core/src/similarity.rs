@@ -19,7 +19,7 @@ pub const TWIN_LEAST: Ppm = Ppm(600_000);
 
 /// Earlier texts of one bucket that a text is compared with. They differ from each other, so the
 /// first few tell who is near; without a bound, a dataset of one template would cost its square.
-const LEADERS_MAX: usize = 8;
+const LEADERS_MAX: u8 = 8;
 
 /// What one text is compared by. `wit/1.1.0/kernel.wit` says how it is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,9 +56,16 @@ pub struct Twin {
     pub of: u32,
     /// How near.
     pub similarity: Ppm,
-    /// Whether only case, compatibility forms, punctuation and white space differ.
+    /// Whether only case, compatibility forms, punctuation, symbols and white space differ.
     pub exact: bool,
 }
+
+/// The digest of a text that folds to nothing: SHA-256 of no bytes. Such texts, of emoji say, are
+/// not alike for that.
+const NOTHING: [u8; 32] = [
+    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24,
+    0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
+];
 
 /// The sketches of a list of texts, in the form that is compared.
 #[derive(Debug, Clone, Default)]
@@ -67,9 +74,6 @@ pub struct Sketches {
     signatures: Vec<[u8; SIGNATURE_BYTES]>,
     bands: Vec<[u32; BANDS]>,
 }
-
-/// No other text is in the bucket.
-const ALONE: u32 = u32::MAX;
 
 impl Sketches {
     /// Adds the next text's.
@@ -91,78 +95,140 @@ impl Sketches {
         self.bands.is_empty()
     }
 
-    /// A copy without the first so many.
-    #[must_use]
-    pub fn after(&self, first: usize) -> Self {
-        Self {
-            digests: self.digests.get(first..).unwrap_or_default().to_vec(),
-            signatures: self.signatures.get(first..).unwrap_or_default().to_vec(),
-            bands: self.bands.get(first..).unwrap_or_default().to_vec(),
-        }
-    }
-
-    /// Finds, for each text, the nearest earlier one among those it was compared with, if that is
-    /// at least so near; of equally near ones, the first.
+    /// Finds, for each text from place `first` on, an earlier one of them that is nearly the same:
+    /// the first with the same digest, else the nearest among those it was compared with, if that
+    /// is at least so near; of equally near ones, the first. A text that folds to nothing has none.
     ///
     /// Texts are taken in order. One with a twin is not compared with later ones: its twin is.
     #[must_use]
-    pub fn twins(mut self, least: Ppm) -> Vec<Option<Twin>> {
-        let mut leaders = self.name_buckets();
-        let mut twins = Vec::with_capacity(self.bands.len());
-        for (text, buckets) in (0..).zip(&self.bands) {
-            let mine = || buckets.iter().filter(|bucket| **bucket != ALONE);
-            let earlier = mine().flat_map(|bucket| &leaders[*bucket as usize]);
-            let twin = self.nearest(text, earlier).filter(|twin| twin.similarity >= least);
+    pub fn twins(&self, first: usize, least: Ppm) -> Vec<Option<Twin>> {
+        let digests = self.digests.get(first..).unwrap_or_default();
+        let signatures = self.signatures.get(first..).unwrap_or_default();
+        let mut buckets = Buckets::of(self.bands.get(first..).unwrap_or_default());
+        let name = |text: u32| text.saturating_add(u32::try_from(first).unwrap_or(u32::MAX));
+        let mut twins = Vec::with_capacity(digests.len());
+        for ((text, copied), digest) in (0..).zip(copied(digests)).zip(digests) {
+            let at = text as usize;
+            let twin = match copied {
+                _ if *digest == NOTHING => None,
+                Some(of) => Some(Twin { of, similarity: Ppm(1_000_000), exact: true }),
+                None => nearest(signatures, at, buckets.leaders(at))
+                    .filter(|twin| twin.similarity >= least),
+            };
             if twin.is_none() {
-                for bucket in mine() {
-                    let leaders = &mut leaders[*bucket as usize];
-                    if leaders.len() < LEADERS_MAX {
-                        leaders.push(text);
-                    }
-                }
+                buckets.lead(at, text);
             }
-            twins.push(twin);
+            twins.push(twin.map(|twin| Twin { of: name(twin.of), ..twin }));
         }
         twins
     }
+}
 
-    fn nearest<'a>(&self, text: u32, earlier: impl Iterator<Item = &'a u32>) -> Option<Twin> {
-        let (digest, signature) = (&self.digests[text as usize], &self.signatures[text as usize]);
-        let compare = |of: &u32| Twin {
-            of: *of,
-            similarity: agreement(signature, &self.signatures[*of as usize]),
-            exact: *digest == self.digests[*of as usize],
-        };
-        earlier.map(compare).max_by_key(|twin| (twin.similarity, std::cmp::Reverse(twin.of)))
+/// For each text, the first with its digest, if that is another.
+fn copied(digests: &[[u8; 32]]) -> Vec<Option<u32>> {
+    let digest = |text: &u32| &digests[*text as usize];
+    let mut order: Vec<u32> = (0..).take(digests.len()).collect();
+    order.sort_unstable_by_key(|text| (digest(text), *text));
+    let mut copied = vec![None; order.len()];
+    for same in order.chunk_by(|one, next| digest(one) == digest(next)) {
+        if let [first, others @ ..] = same {
+            others.iter().for_each(|text| copied[*text as usize] = Some(*first));
+        }
+    }
+    copied
+}
+
+fn nearest(
+    signatures: &[[u8; SIGNATURE_BYTES]],
+    text: usize,
+    earlier: impl Iterator<Item = u32>,
+) -> Option<Twin> {
+    let compare = |of: u32| {
+        let similarity = agreement(&signatures[text], &signatures[of as usize]);
+        Twin { of, similarity, exact: false }
+    };
+    earlier.map(compare).max_by_key(|twin| (twin.similarity, std::cmp::Reverse(twin.of)))
+}
+
+/// Texts that agree in a band, and which of them are compared with later ones.
+struct Buckets {
+    /// Of each text, where in `slots` its buckets begin, or [`ALONE`].
+    starts: Vec<[u32; BANDS]>,
+    /// Of each bucket a [`Head`], then room for leaders.
+    slots: Vec<u32>,
+}
+
+/// No other text is in the bucket.
+const ALONE: u32 = u32::MAX;
+
+/// How many leaders a bucket has, in the low byte, and room for how many, in the next.
+#[derive(Clone, Copy)]
+struct Head(u32);
+
+impl Head {
+    fn of_room(room: u8) -> Self {
+        Self(u32::from_be_bytes([0, 0, room, 0]))
     }
 
-    /// Replaces each key by its bucket's place in the list given back, or by [`ALONE`].
-    fn name_buckets(&mut self) -> Vec<Vec<u32>> {
-        let mut buckets = vec![];
-        let mut order: Vec<u32> = (0..).take(self.bands.len()).collect();
+    /// The number of leaders, and room for how many.
+    fn parts(self) -> (u8, u8) {
+        let [_, _, room, count] = self.0.to_be_bytes();
+        (count, room)
+    }
+}
+
+impl Buckets {
+    fn of(bands: &[[u32; BANDS]]) -> Self {
+        let mut starts = bands.to_vec();
+        let mut slots: Vec<u32> = vec![];
+        let mut order: Vec<u32> = (0..).take(bands.len()).collect();
         for band in 0..BANDS {
-            let keys = &mut self.bands;
-            order.sort_unstable_by_key(|text| (keys[*text as usize][band], *text));
-            let key = |text: &u32| keys[*text as usize][band];
-            let sizes: Vec<usize> =
-                order.chunk_by(|one, next| key(one) == key(next)).map(<[u32]>::len).collect();
-            let mut rest = order.as_slice();
-            for size in sizes {
-                let (bucket, after) = rest.split_at(size);
-                rest = after;
-                let name = match size {
-                    1 => ALONE,
-                    _ => u32::try_from(buckets.len()).unwrap_or(ALONE),
+            let key = |text: &u32| bands[*text as usize][band];
+            order.sort_unstable_by_key(|text| (key(text), *text));
+            for bucket in order.chunk_by(|one, next| key(one) == key(next)) {
+                let (_last, others) = bucket.split_last().unwrap_or((&0, &[]));
+                let room = u8::try_from(others.len()).unwrap_or(u8::MAX).min(LEADERS_MAX);
+                let start = match room {
+                    0 => ALONE,
+                    _ => u32::try_from(slots.len()).unwrap_or(ALONE),
                 };
-                if name != ALONE {
-                    buckets.push(vec![]);
+                if start != ALONE {
+                    slots.push(Head::of_room(room).0);
+                    slots.extend(std::iter::repeat_n(0, room.into()));
                 }
                 for text in bucket {
-                    keys[*text as usize][band] = name;
+                    starts[*text as usize][band] = start;
                 }
             }
         }
-        buckets
+        Self { starts, slots }
+    }
+
+    /// The slots of the buckets of a text, each from its head on.
+    fn starts(&self, text: usize) -> impl Iterator<Item = usize> + use<> {
+        let starts = self.starts[text].into_iter();
+        starts.filter(|start| *start != ALONE).map(|start| start as usize)
+    }
+
+    /// The texts that this one is compared with.
+    fn leaders(&self, text: usize) -> impl Iterator<Item = u32> {
+        self.starts(text).flat_map(|start| {
+            let (head, leaders) = self.slots[start..].split_first().unwrap_or((&0, &[]));
+            let (count, _) = Head(*head).parts();
+            leaders.iter().copied().take(count.into())
+        })
+    }
+
+    /// Has later texts compared with this one, where there is room.
+    fn lead(&mut self, text: usize, name: u32) {
+        for start in self.starts(text) {
+            let Some((head, leaders)) = self.slots[start..].split_first_mut() else { continue };
+            let (count, room) = Head(*head).parts();
+            if count < room {
+                leaders[usize::from(count)] = name;
+                *head = head.saturating_add(1);
+            }
+        }
     }
 }
 
@@ -183,7 +249,8 @@ mod tests {
         let byte = |index| if index < bytes { kind } else { own(index).0 };
         let band = |index| if index < bytes / 4 { kind.into() } else { own(index).1 };
         Sketch {
-            digest: [kind; 32],
+            // Of the last bytes, which are the first to differ.
+            digest: std::array::from_fn(|index| byte(SIGNATURE_BYTES - 32 + index)),
             signature: std::array::from_fn(byte),
             bands: std::array::from_fn(band),
         }
@@ -192,7 +259,7 @@ mod tests {
     fn twins(sketches: &[Sketch], least: u32) -> Vec<Option<u32>> {
         let mut all = Sketches::default();
         sketches.iter().for_each(|sketch| all.push(sketch.clone()));
-        all.twins(Ppm(least)).into_iter().map(|twin| twin.map(|twin| twin.of)).collect()
+        all.twins(0, Ppm(least)).into_iter().map(|twin| twin.map(|twin| twin.of)).collect()
     }
 
     #[test]
@@ -213,6 +280,38 @@ mod tests {
         // What has a twin stands for nobody.
         assert_eq!(twins(&list, 500_000), [None, Some(0), None, Some(0), Some(0)]);
         assert_eq!(twins(&[], 0), []);
+    }
+
+    /// However many stand between them.
+    #[test]
+    fn every_exact_copy_is_found() {
+        let mut all = Sketches::default();
+        (0..100).for_each(|own| all.push(sketch(3, 64, own)));
+        all.push(all_of(&all, 90));
+        all.push(all_of(&all, 10));
+        assert_eq!(all.twins(0, Ppm(900_000))[99..], [None, exact(90), exact(10)]);
+        // Among those from some place on.
+        assert_eq!(all.twins(50, Ppm(900_000))[49..], [None, exact(90), None]);
+    }
+
+    fn exact(of: u32) -> Option<Twin> {
+        Some(Twin { of, similarity: Ppm(1_000_000), exact: true })
+    }
+
+    fn all_of(sketches: &Sketches, text: usize) -> Sketch {
+        Sketch {
+            digest: sketches.digests[text],
+            signature: sketches.signatures[text],
+            bands: sketches.bands[text],
+        }
+    }
+
+    #[test]
+    fn texts_without_words_are_not_alike() {
+        use sha2::Digest as _;
+        let digest = sha2::Sha256::digest([]).into();
+        let nothing = Sketch { digest, ..sketch(255, 128, 0) };
+        assert_eq!(twins(&[nothing.clone(), nothing], 0), [None, None]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Both are the same for everybody: a call's fuel depends on what is in it, and of several calls
 //! that fail, the first in order is the one that is reported.
 
+use crate::error::EvaluateError;
 use std::thread::{ScopedJoinHandle, scope};
 
 /// Most bytes handed to one kernel call, beside the rows that a spec allows per call. Part of every
@@ -41,22 +42,31 @@ pub(crate) fn cut<T>(
 
 /// Makes calls, so many at a time, and gives each with its answer in the order of the calls. Calls
 /// behind one that fails may have been made; nobody sees their answers who stops there.
+///
+/// [`EvaluateError::Cancelled`] takes the place of calls from which on `cancelled` holds.
 pub(crate) fn in_order<C: Copy + Send, A: Send>(
     at_once: usize,
+    cancelled: impl Fn() -> bool,
     mut calls: impl Iterator<Item = C>,
     make: impl Fn(C) -> A + Sync,
-) -> impl Iterator<Item = (C, A)> {
+) -> impl Iterator<Item = Result<(C, A), EvaluateError>> {
     std::iter::from_fn(move || {
         let wave: Vec<C> = calls.by_ref().take(at_once).collect();
-        (!wave.is_empty()).then(|| together(&wave, &make))
+        (!wave.is_empty()).then(|| match cancelled() {
+            true => vec![Err(EvaluateError::Cancelled)],
+            false => together(&wave, &make),
+        })
     })
     .flatten()
 }
 
 /// Makes one call on each of as many threads.
-fn together<C: Copy + Send, A: Send>(wave: &[C], make: &(impl Fn(C) -> A + Sync)) -> Vec<(C, A)> {
+fn together<C: Copy + Send, A: Send>(
+    wave: &[C],
+    make: &(impl Fn(C) -> A + Sync),
+) -> Vec<Result<(C, A), EvaluateError>> {
     if let [only] = wave {
-        return vec![(*only, make(*only))];
+        return vec![Ok((*only, make(*only)))];
     }
     let join = |thread: ScopedJoinHandle<'_, A>| {
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -64,7 +74,7 @@ fn together<C: Copy + Send, A: Send>(wave: &[C], make: &(impl Fn(C) -> A + Sync)
     scope(|scope| {
         let start = |&call: &C| (call, scope.spawn(move || make(call)));
         let started: Vec<_> = wave.iter().map(start).collect();
-        started.into_iter().map(|(call, thread)| (call, join(thread))).collect()
+        started.into_iter().map(|(call, thread)| Ok((call, join(thread)))).collect()
     })
 }
 
@@ -84,8 +94,10 @@ mod tests {
     #[test]
     fn answers_come_in_the_order_of_the_calls() {
         for at_once in 1..5 {
-            let answers: Vec<_> = in_order(at_once, 0..10, |call| 10 * call).collect();
-            assert_eq!(answers, (0..10).map(|call| (call, 10 * call)).collect::<Vec<_>>());
+            let answers: Result<Vec<_>, _> =
+                in_order(at_once, || false, 0..10, |call| 10 * call).collect();
+            let expected: Vec<_> = (0..10).map(|call| (call, 10 * call)).collect();
+            assert_eq!(answers.unwrap(), expected);
         }
     }
 
@@ -93,7 +105,16 @@ mod tests {
     #[test]
     fn calls_are_made_at_a_time() {
         let barrier = Barrier::new(3);
-        let made = in_order(3, 0..9, |_| barrier.wait().is_leader());
-        assert_eq!(made.filter(|(_, leads)| *leads).count(), 3);
+        let made = in_order(3, || false, 0..9, |_| barrier.wait().is_leader());
+        assert_eq!(made.filter(|made| made.as_ref().unwrap().1).count(), 3);
+    }
+
+    #[test]
+    fn no_call_is_made_once_cancelled() {
+        let left = std::cell::Cell::new(2);
+        let cancelled = || left.replace(left.get() - 1) <= 0;
+        let made: Vec<_> = in_order(2, cancelled, 0..9, |call| call).collect();
+        assert_eq!(made.iter().filter(|made| made.is_ok()).count(), 4);
+        assert!(matches!(made[4], Err(EvaluateError::Cancelled)));
     }
 }

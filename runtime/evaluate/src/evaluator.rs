@@ -180,7 +180,7 @@ impl<'w> Evaluator<'w> {
             None => (None, vec![]),
             Some(accepted) => {
                 let training = self.train_and_score(accepted.tokens(), seed, &mut timings)?;
-                (Some(training), accepted.fingerprints())
+                (Some(training), accepted.fingerprints().to_vec())
             }
         };
         let answers = self.answers.take();

@@ -6,11 +6,11 @@
 use crate::calls::{self, in_order};
 use crate::error::EvaluateError;
 use crate::rules::{Gist, Rules};
-use crate::tally::Tally;
+use crate::tally::{FaultKind, Tally};
 use crate::world::{Pinned, Progress, World};
 use dataforge_core::dataset::{CheckReport, RawSubmission, Row};
 use dataforge_core::hash::{FileDigest, RowFingerprint, file_digest};
-use dataforge_core::limits::SPEC_BYTES_MAX;
+use dataforge_core::limits::{REPORTED_FAULTS_MAX, SPEC_BYTES_MAX};
 use dataforge_core::plan::TokenRow;
 use dataforge_core::spec::{PinnedSpec, RowRules, Shape, Spec};
 use dataforge_sandbox::{
@@ -22,7 +22,7 @@ use std::time::Duration;
 /// Rows that passed every rule, with their tokens. Built by [`Inspector::inspect`] alone.
 #[derive(Debug, Clone)]
 pub struct Accepted {
-    rows: Vec<Row>,
+    fingerprints: Vec<RowFingerprint>,
     tokens: Vec<TokenRow>,
 }
 
@@ -35,8 +35,8 @@ impl Accepted {
 
     /// One digest per row that trivial edits do not change.
     #[must_use]
-    pub fn fingerprints(&self) -> Vec<RowFingerprint> {
-        self.rows.iter().map(Row::fingerprint).collect()
+    pub fn fingerprints(&self) -> &[RowFingerprint] {
+        &self.fingerprints
     }
 }
 
@@ -132,20 +132,22 @@ impl Inspector {
         raw: &RawSubmission<'_>,
     ) -> Result<Inspection, EvaluateError> {
         let total = raw.lines().len() as u32;
-        let mut tally = Tally::of(total);
+        let mut tally = Tally::new(total, REPORTED_FAULTS_MAX);
         let start = world.elapsed();
         tally.count(total, &self.spec.rows);
         let rows = self.check(world, raw.lines(), &mut tally)?;
         let mut gist = Gist::default();
-        self.rules.add(raw.lines(), 1, &rows, &mut gist, &mut tally)?;
+        self.rules.add(world, raw.lines(), 1, &rows, &mut gist, &mut tally)?;
         self.rules.judge(&gist, &mut tally)?;
         let checked = world.elapsed();
-        let tokens = self.tokenise_rows(&rows, &mut tally)?;
+        let tokens = self.tokenise_faultless(world, &rows, &mut tally)?;
         // After a call that failed, rows behind it are not seen; the report counts them all.
         tally.rows = total;
         let report = tally.report();
-        let rows = rows.into_iter().map(|(_, row)| row).collect();
-        let accepted = report.accepted().then_some(Accepted { rows, tokens });
+        let accepted = match report.accepted() {
+            true => Some(Accepted { fingerprints: self.rules.fingerprints(&rows)?, tokens }),
+            false => None,
+        };
         let (checking, tokenising) = (checked - start, world.elapsed() - checked);
         Ok(Inspection { report, accepted, checking, tokenising })
     }
@@ -177,17 +179,16 @@ impl Inspector {
         let mut rows = Vec::new();
         let per_call = self.spec.limits.rows_per_call.get() as usize;
         let calls = calls::cut(lines, per_call, |line| line.len());
-        let checked = in_order(self.calls_at_once, calls, |lines| self.schema.check(&rules, lines));
-        for (lines, checked) in checked {
-            if world.cancelled() {
-                return Err(EvaluateError::Cancelled);
-            }
+        let check = |lines: &[&[u8]]| self.schema.check(&rules, lines);
+        for checked in in_order(self.calls_at_once, || world.cancelled(), calls, check) {
+            let (lines, checked) = checked?;
             let first = tally.rows + 1;
             let checked = match blame(checked, &self.spec.kernels.schema)? {
                 Ok(checked) => checked,
                 Err(reason) => {
                     let last = tally.rows as usize + lines.len();
-                    tally.add(0, "", format!("rows {first} to {last}: {reason}"));
+                    let reason = format!("rows {first} to {last}: {reason}");
+                    tally.add(FaultKind::Dataset, 0, "", reason);
                     return Ok(rows);
                 }
             };
@@ -195,7 +196,9 @@ impl Inspector {
             for (row, outcome) in (first..).zip(checked.rows) {
                 match outcome {
                     RowOutcome::Row { input, output } => rows.push((row, Row { input, output })),
-                    RowOutcome::Fault { pointer, reason } => tally.add(row, &pointer, reason),
+                    RowOutcome::Fault { pointer, reason } => {
+                        tally.add(kind_of(&reason), row, &pointer, reason);
+                    }
                 }
             }
             tally.rows += lines.len() as u32;
@@ -222,14 +225,20 @@ impl Inspector {
             reason,
         };
         let raw = RawSubmission::split(bytes).map_err(|error| bad(error.to_string()))?;
-        let mut tally = Tally::of(raw.lines().len() as u32);
+        let mut tally = Tally::new(raw.lines().len() as u32, 0);
         let rows = self.check(world, raw.lines(), &mut tally)?;
-        let tokens = self.tokenise_rows(&rows, &mut tally)?;
+        let tokens = self.tokenise_faultless(world, &rows, &mut tally)?;
         match tally.first_fault() {
             Some(fault) => Err(bad(fault.to_string())),
             None => Ok(tokens),
         }
     }
+}
+
+/// By what every version of the schema kernel says of a line that is no JSON text.
+fn kind_of(reason: &str) -> FaultKind {
+    let unreadable = ["invalid UTF-8", "malformed JSON"].iter().any(|it| reason.starts_with(it));
+    if unreadable { FaultKind::Unreadable } else { FaultKind::Schema }
 }
 
 /// As the schema kernel has it.

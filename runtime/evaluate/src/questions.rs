@@ -66,7 +66,7 @@ pub fn tokenise_candidates(
         .iter()
         .flat_map(|row| row.candidates.iter().map(|text| (row.input.as_str(), text.as_str())))
         .collect();
-    let tokenised = inspector.tokenise(&pairs, &mut 0)?;
+    let tokenised = inspector.tokenise(&pairs, &mut 0, &|| false)?;
     let tokenised = tokenised.map_err(|reason| EvaluateError::Question { row: 0, reason })?;
     let named = tokenised.into_iter().zip(owners);
     named

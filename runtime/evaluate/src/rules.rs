@@ -9,17 +9,20 @@ use crate::bundled::{Bundled, DIVERSITY, SIMILARITY};
 use crate::calls::{self, in_order};
 use crate::error::EvaluateError;
 use crate::inspect::{blame, in_kernel, read};
-use crate::tally::Tally;
+use crate::tally::{FaultKind, Tally};
 use crate::world::{Pinned, World};
 use dataforge_core::dataset::Row;
 use dataforge_core::hash::RowFingerprint;
 use dataforge_core::similarity::{Sketch, Sketches};
-use dataforge_core::spec::{Checks, KnownRule, PinnedSpec, VarietyRule};
+use dataforge_core::spec::{Checks, KnownRule, PinnedSpec, Shape, VarietyRule};
 use dataforge_core::units::Ppm;
 use dataforge_sandbox::{
     Answer, CheckerCommand, ContaminationKernel, DiversityKernel, Evidence, KernelLimits, Measures,
     Sandbox, SandboxError, SimilarityKernel,
 };
+use serde::Deserialize;
+use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Texts of one call that no spec speaks of.
@@ -43,6 +46,8 @@ struct Named<K> {
 /// The kernels that measure what the rules bound.
 pub(crate) struct Rules {
     checks: Option<Checks>,
+    /// The schema kernel's name, where it writes messages as JSON.
+    dialogues_by: Option<String>,
     similarity: Option<Named<SimilarityKernel>>,
     known: Option<(Named<ContaminationKernel>, Vec<u8>)>,
     diversity: Option<Named<DiversityKernel>>,
@@ -57,7 +62,8 @@ pub(crate) struct Gist {
     pub(crate) sketches: Sketches,
     /// How many of them are of datasets that were there before.
     pub(crate) earlier: usize,
-    /// Texts of the rows with the least fingerprints: a sample that their order does not change.
+    /// Texts of the rows with the least fingerprints, each cut to [`SAMPLE_BYTES`]: a sample that
+    /// the rows' order does not change.
     sample: BTreeMap<(RowFingerprint, u32), String>,
 }
 
@@ -67,10 +73,9 @@ impl Gist {
         self.sample.len() as u32
     }
 
-    /// The sample's texts, each cut to some length.
+    /// The sample's texts.
     pub(crate) fn texts(&self) -> Vec<&str> {
-        let cut = |text: &'_ String| text.floor_char_boundary(SAMPLE_BYTES);
-        self.sample.values().map(|text| &text[..cut(text)]).collect()
+        self.sample.values().map(String::as_str).collect()
     }
 }
 
@@ -91,6 +96,8 @@ impl Rules {
         let checks = spec.checks.as_ref();
         let mut rules = Self {
             checks: checks.cloned(),
+            dialogues_by: matches!(spec.shape(), Shape::Dialogue { .. })
+                .then(|| spec.kernels.schema.clone()),
             similarity: None,
             known: None,
             diversity: None,
@@ -143,17 +150,17 @@ impl Rules {
     /// [`EvaluateError::Kernel`] when a kernel fails through no fault of the rows.
     pub(crate) fn add(
         &self,
+        world: &dyn World,
         lines: &[&[u8]],
         first: u32,
         rows: &[(u32, Row)],
         gist: &mut Gist,
         tally: &mut Tally,
     ) -> Result<(), EvaluateError> {
-        let texts: Vec<String> = rows.iter().map(|(_, row)| text(row)).collect();
+        let (numbers, texts) = self.columns(rows)?;
         let strs: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let numbers: Vec<u32> = rows.iter().map(|(number, _)| *number).collect();
-        let known = self.refuse_known(&numbers, &strs, tally)?;
-        for sketch in self.sketch(&numbers, &strs, tally)? {
+        let known = self.refuse_known(world, &numbers, &strs, tally)?;
+        for sketch in self.sketch(world, &numbers, &strs, tally)? {
             gist.sketches.push(sketch);
         }
         if let Some(checker) = &self.checker {
@@ -161,17 +168,19 @@ impl Rules {
                 numbers.into_iter().filter(|row| !known.contains(row)).collect();
             let line = |row: &u32| lines.get((row - first) as usize).copied();
             let lines: Vec<&[u8]> = numbers.iter().filter_map(line).collect();
-            let found =
-                self.ask(checker, &numbers, &lines, tally, |rows| checker.kernel.check(rows))?;
+            let check = |rows: &[&[u8]]| checker.kernel.check(rows);
+            let found = self.ask(world, checker, &numbers, &lines, tally, check)?;
             for (row, fault) in numbers.iter().zip(found) {
                 if let Some(fault) = fault {
-                    tally.add(*row, &fault.pointer, fault.reason);
+                    tally.add(FaultKind::Checker, *row, &fault.pointer, fault.reason);
                 }
             }
         }
         if self.diversity.is_some() {
-            for ((number, row), text) in rows.iter().zip(texts) {
-                gist.sample.insert((row.fingerprint(), *number), text);
+            for ((number, row), mut text) in rows.iter().zip(texts) {
+                text.truncate(text.floor_char_boundary(SAMPLE_BYTES));
+                text.shrink_to_fit();
+                gist.sample.insert((self.said(row)?.fingerprint(), *number), text);
                 if gist.sample.len() > SAMPLE_ROWS {
                     gist.sample.pop_last();
                 }
@@ -180,20 +189,61 @@ impl Rules {
         Ok(())
     }
 
+    /// Numbers of rows, and what of each is compared.
+    pub(crate) fn columns(
+        &self,
+        rows: &[(u32, Row)],
+    ) -> Result<(Vec<u32>, Vec<String>), EvaluateError> {
+        let text = |row: &Row| self.said(row).map(|row| format!("{}\n{}", row.input, row.output));
+        let texts: Result<_, _> = rows.iter().map(|(_, row)| text(row)).collect();
+        Ok((rows.iter().map(|(number, _)| *number).collect(), texts?))
+    }
+
+    /// One digest per row that trivial edits do not change.
+    pub(crate) fn fingerprints(
+        &self,
+        rows: &[(u32, Row)],
+    ) -> Result<Vec<RowFingerprint>, EvaluateError> {
+        rows.iter().map(|(_, row)| Ok(self.said(row)?.fingerprint())).collect()
+    }
+
+    /// A row with what its messages say, one after the other, instead of the JSON that they are
+    /// written in: neither roles nor escapes are what a miner says.
+    fn said<'r>(&self, row: &'r Row) -> Result<Cow<'r, Row>, EvaluateError> {
+        #[derive(Deserialize)]
+        struct Message {
+            content: String,
+        }
+        let Some(kernel) = &self.dialogues_by else { return Ok(Cow::Borrowed(row)) };
+        let messages: Vec<Message> = serde_json::from_str(&row.input).map_err(|error| {
+            let answer = format!("its messages are none: {error}");
+            in_kernel(kernel)(SandboxError::InvalidAnswer(answer))
+        })?;
+        let contents: Vec<String> = messages.into_iter().map(|message| message.content).collect();
+        Ok(Cow::Owned(Row { input: contents.join("\n"), output: row.output.clone() }))
+    }
+
+    /// From which similarity on rows are copies, if the spec says so.
+    pub(crate) fn copies_least(&self) -> Option<Ppm> {
+        Some(self.checks.as_ref()?.copies.as_ref()?.similarity_min_ppm)
+    }
+
     /// Sketches texts of these rows; none if nothing asks for it.
     pub(crate) fn sketch(
         &self,
+        world: &dyn World,
         rows: &[u32],
         texts: &[&str],
         tally: &mut Tally,
     ) -> Result<Vec<Sketch>, EvaluateError> {
         let Some(named) = &self.similarity else { return Ok(vec![]) };
-        self.ask(named, rows, texts, tally, |texts| named.kernel.sketch(texts))
+        self.ask(world, named, rows, texts, tally, |texts| named.kernel.sketch(texts))
     }
 
     /// Faults of the rows that say what the spec's index knows; gives their numbers.
     fn refuse_known(
         &self,
+        world: &dyn World,
         rows: &[u32],
         texts: &[&str],
         tally: &mut Tally,
@@ -202,7 +252,7 @@ impl Rules {
             return Ok(BTreeSet::new());
         };
         let overlap = |texts: &[&str]| named.kernel.overlap(index, texts);
-        let found = self.ask(named, rows, texts, tally, overlap)?;
+        let found = self.ask(world, named, rows, texts, tally, overlap)?;
         let mut refused = BTreeSet::new();
         for ((row, text), evidence) in rows.iter().zip(texts).zip(found) {
             if let Some(share) = known_share(&evidence)
@@ -212,7 +262,7 @@ impl Rules {
                 let part = line(&text[evidence.part]);
                 let reason =
                     format!("{found} of it is known text, at most {most} may be: {part:?}");
-                tally.add(*row, "", reason);
+                tally.add(FaultKind::Known(Reverse(share)), *row, "", reason);
                 refused.insert(*row);
             }
         }
@@ -234,9 +284,8 @@ impl Rules {
         tally: &mut Tally,
     ) -> Result<Option<Measures>, EvaluateError> {
         if let Some(rule) = self.checks.as_ref().and_then(|checks| checks.copies.as_ref()) {
-            let own = gist.sketches.after(gist.earlier);
-            let rows = own.len();
-            let copies = own.twins(rule.similarity_min_ppm).into_iter().flatten().count();
+            let twins = gist.sketches.twins(gist.earlier, rule.similarity_min_ppm);
+            let (rows, copies) = (twins.len(), twins.into_iter().flatten().count());
             let share =
                 Ppm((copies as u64 * 1_000_000).checked_div(rows as u64).unwrap_or(0) as u32);
             if share > rule.share_max_ppm {
@@ -279,7 +328,7 @@ impl Rules {
                 Ok(Some(value))
             }
             Err(reason) => {
-                tally.add(0, "", reason);
+                tally.add(FaultKind::Dataset, 0, "", reason);
                 Ok(None)
             }
         }
@@ -289,6 +338,7 @@ impl Rules {
     /// there are no answers, and the tally says so.
     fn ask<K: Sync, I: AsRef<[u8]> + Copy + Sync + Send, A: Send>(
         &self,
+        world: &dyn World,
         named: &Named<K>,
         rows: &[u32],
         items: &[I],
@@ -297,7 +347,8 @@ impl Rules {
     ) -> Result<Vec<A>, EvaluateError> {
         let mut answers = Vec::with_capacity(items.len());
         let calls = calls::cut(items, named.per_call, |item| item.as_ref().len());
-        for (call, answered) in in_order(self.at_once, calls, call) {
+        for answered in in_order(self.at_once, || world.cancelled(), calls, call) {
+            let (call, answered) = answered?;
             match named.sort(answered)? {
                 Ok(Answer { value, fuel }) => {
                     named.count(fuel, tally);
@@ -306,7 +357,8 @@ impl Rules {
                 Err(reason) => {
                     let asked = &rows[answers.len()..][..call.len()];
                     let (first, last) = (asked.first().unwrap_or(&0), asked.last().unwrap_or(&0));
-                    tally.add(0, "", format!("rows {first} to {last}: {reason}"));
+                    let reason = format!("rows {first} to {last}: {reason}");
+                    tally.add(FaultKind::Dataset, 0, "", reason);
                     return Ok(vec![]);
                 }
             }
@@ -367,11 +419,6 @@ fn uniform(rule: &VarietyRule, measures: &Measures) -> Vec<String> {
         reasons.push(format!("two rows are {found} alike on average, the spec allows {most}"));
     }
     reasons
-}
-
-/// What of a row is compared.
-pub(crate) fn text(row: &Row) -> String {
-    format!("{}\n{}", row.input, row.output)
 }
 
 /// Share of a text's n-grams that are known, if there are any.

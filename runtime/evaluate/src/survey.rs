@@ -11,14 +11,14 @@ use crate::calls::{self, in_order};
 use crate::embedding::embed;
 use crate::error::EvaluateError;
 use crate::inspect::{Inspector, in_kernel};
-use crate::rules::{Gist, known_share, line, text};
-use crate::tally::Tally;
+use crate::rules::{Gist, known_share, line};
+use crate::tally::{Tally, Told};
 use crate::world::World;
-use dataforge_core::dataset::{CheckReport, Row};
-use dataforge_core::limits::{DATASET_BYTES_MAX, REPORTED_FAULTS_MAX};
+use dataforge_core::dataset::{CheckReport, Row, RowFault};
+use dataforge_core::limits::DATASET_BYTES_MAX;
 use dataforge_core::similarity::{TWIN_LEAST, Twin};
 use dataforge_core::spec::PinnedSpec;
-use dataforge_core::units::Ppm;
+use dataforge_core::units::{Bytes, Ppm};
 use dataforge_sandbox::{
     CodeStore, ContaminationKernel, Evidence, KernelLimits, Measures, Sandbox, SandboxError,
 };
@@ -47,7 +47,7 @@ pub struct Like {
     pub of: Place,
     /// How near.
     pub similarity: Ppm,
-    /// Whether only case, compatibility forms, punctuation and white space differ.
+    /// Whether only case, compatibility forms, punctuation, symbols and white space differ.
     pub exact: bool,
 }
 
@@ -67,6 +67,12 @@ pub struct Known {
 pub struct Survey {
     /// The verdict and the first faults.
     pub report: CheckReport,
+    /// The worst faults: first those of the whole, last rows that are merely too long.
+    pub worst: Vec<RowFault>,
+    /// How many faults there are of each kind, the most first.
+    pub kinds: Vec<(&'static str, u32)>,
+    /// Of each earlier dataset, its rows and those of them that could be compared.
+    pub earlier: Vec<[u32; 2]>,
     /// Rows that only trivial edits tell from an earlier one.
     pub copies: u32,
     /// Other rows that are nearly the same as an earlier one.
@@ -102,15 +108,16 @@ pub struct Surveyor {
     gist: Gist,
     /// Of each sketch.
     places: Vec<Place>,
-    /// Which earlier dataset is at hand, and what was found in it.
-    earlier: Option<u32>,
-    earlier_rows: Tally,
+    earlier: Vec<[u32; 2]>,
+    /// Entries of each list of the survey.
+    listed: usize,
     known_rows: u32,
     known_most: Vec<Known>,
 }
 
 impl Surveyor {
     /// Loads the kernels of `pinned`, and with them an index of known documents, if there is one.
+    /// Lists of rows will have at most `listed` entries.
     ///
     /// # Errors
     /// As [`Inspector::load`].
@@ -118,6 +125,7 @@ impl Surveyor {
         world: &dyn World,
         pinned: &PinnedSpec,
         index: Option<Vec<u8>>,
+        listed: usize,
     ) -> Result<Self, EvaluateError> {
         let sandbox = Sandbox::new().map_err(in_kernel(CONTAMINATION.0))?.keeping(world.code());
         let load = |index: Vec<u8>| {
@@ -130,12 +138,12 @@ impl Surveyor {
             inspector,
             known: index.map(load).transpose()?,
             at_once: calls::at_once(world.engine_options().threads),
-            tally: Tally::default(),
+            tally: Tally::new(0, listed),
             bytes: 0,
             gist: Gist::default(),
             places: vec![],
-            earlier: None,
-            earlier_rows: Tally::default(),
+            earlier: vec![],
+            listed,
             known_rows: 0,
             known_most: vec![],
         })
@@ -143,8 +151,7 @@ impl Surveyor {
 
     /// Goes on to the next of the earlier datasets, which the surveyed one should not copy.
     pub fn begin_earlier(&mut self) {
-        self.earlier = Some(self.earlier.map_or(0, |earlier| earlier + 1));
-        self.earlier_rows = Tally::default();
+        self.earlier.push([0, 0]);
     }
 
     /// The next lines of an earlier dataset; rows that do not pass are passed over. To be given
@@ -153,15 +160,20 @@ impl Surveyor {
     /// # Errors
     /// As [`Inspector::inspect`].
     pub fn add_earlier(&mut self, world: &dyn World, lines: &[&[u8]]) -> Result<(), EvaluateError> {
-        let before = self.earlier_rows.rows;
-        let rows = self.inspector.check(world, lines, &mut self.earlier_rows)?;
-        self.earlier_rows.rows = before + lines.len() as u32;
-        let (numbers, texts) = columns(&rows);
+        let earlier = (self.earlier.len() as u32).checked_sub(1);
+        let mut none = [0, 0];
+        let [rows_total, compared] = self.earlier.last_mut().unwrap_or(&mut none);
+        let mut tally = Tally::new(0, 0);
+        tally.rows = *rows_total;
+        let rows = self.inspector.check(world, lines, &mut tally)?;
+        *rows_total += lines.len() as u32;
+        let (numbers, texts) = self.inspector.rules.columns(&rows)?;
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let sketches = self.inspector.rules.sketch(&numbers, &texts, &mut self.earlier_rows)?;
+        let sketches = self.inspector.rules.sketch(world, &numbers, &texts, &mut tally)?;
+        *compared += sketches.len() as u32;
         for (sketch, row) in sketches.into_iter().zip(numbers) {
             self.gist.sketches.push(sketch);
-            self.places.push(Place { earlier: self.earlier, row });
+            self.places.push(Place { earlier, row });
         }
         self.gist.earlier = self.places.len();
         Ok(())
@@ -183,14 +195,14 @@ impl Surveyor {
         let rows = self.inspector.check(world, lines, &mut self.tally)?;
         let sketched = self.gist.sketches.len();
         let (tally, gist) = (&mut self.tally, &mut self.gist);
-        self.inspector.rules.add(lines, before + 1, &rows, gist, tally)?;
-        self.inspector.tokenise_rows(&rows, tally)?;
+        self.inspector.rules.add(world, lines, before + 1, &rows, gist, tally)?;
+        self.inspector.tokenise_rows(world, &rows, tally)?;
         // After a call that failed, the rows behind it are not seen, and count all the same.
         tally.rows = before + lines.len() as u32;
         let place = |(row, _): &(u32, Row)| Place { earlier: None, row: *row };
         let sketched = gist.sketches.len() - sketched;
         self.places.extend(rows.iter().map(place).take(sketched));
-        self.look_up(&rows)
+        self.look_up(world, &rows)
     }
 
     /// How far apart rows lie in meaning: the mean cosine distance of their vectors by
@@ -209,24 +221,32 @@ impl Surveyor {
         Ok(distance.map(|distance| Dispersion { distance, sample: texts.len() as u32 }))
     }
 
-    /// What was found.
+    /// What was found. `file` is the size of a file that can be submitted as it is; of another, its
+    /// rows as lines are counted.
     ///
     /// # Errors
     /// [`EvaluateError::Kernel`].
-    pub fn finish(mut self) -> Result<Survey, EvaluateError> {
-        let variety = self.inspector.rules.judge(&self.gist, &mut self.tally)?;
-        if self.bytes > DATASET_BYTES_MAX.0 + 1 {
-            let most = DATASET_BYTES_MAX.0;
-            self.tally.add_first(format!("{} bytes, at most {most} are taken", self.bytes));
+    pub fn finish(mut self, file: Option<Bytes>) -> Result<Survey, EvaluateError> {
+        let rules = &self.inspector.rules;
+        let variety = rules.judge(&self.gist, &mut self.tally)?;
+        let (bytes, most) = (file.map_or(self.bytes, |file| file.0), DATASET_BYTES_MAX.0);
+        if bytes > most {
+            self.tally.add_first(format!("{bytes} bytes, at most {most} are taken"));
         }
+        // Where the spec has a rule about copies, the same rows are listed that break it.
+        let least = rules.copies_least().unwrap_or(TWIN_LEAST);
         self.tally.count(self.tally.rows, self.inspector.row_rules());
         let sample = self.gist.sampled();
-        let mut alike = like(&self.places, self.gist.sketches.twins(TWIN_LEAST));
+        let mut alike = like(&self.places, self.gist.sketches.twins(0, least));
         let copies = alike.iter().filter(|like| like.exact).count() as u32;
         let near_copies = alike.len() as u32 - copies;
-        alike.truncate(REPORTED_FAULTS_MAX);
+        alike.truncate(self.listed);
+        let Told { report, worst, kinds } = self.tally.told();
         Ok(Survey {
-            report: self.tally.report(),
+            report,
+            worst,
+            kinds,
+            earlier: self.earlier,
             copies,
             near_copies,
             alike,
@@ -237,14 +257,15 @@ impl Surveyor {
         })
     }
 
-    fn look_up(&mut self, rows: &[(u32, Row)]) -> Result<(), EvaluateError> {
+    fn look_up(&mut self, world: &dyn World, rows: &[(u32, Row)]) -> Result<(), EvaluateError> {
         let Some((kernel, index)) = &self.known else { return Ok(()) };
-        let (numbers, texts) = columns(rows);
+        let (numbers, texts) = self.inspector.rules.columns(rows)?;
         let strs: Vec<&str> = texts.iter().map(String::as_str).collect();
         let calls = calls::cut(&strs, TEXTS_PER_CALL, |text| text.len());
         let mut found: Vec<Evidence> = Vec::with_capacity(texts.len());
-        for (_, some) in in_order(self.at_once, calls, |texts| kernel.overlap(index, texts)) {
-            match some {
+        let overlap = |texts: &[&str]| kernel.overlap(index, texts);
+        for some in in_order(self.at_once, || world.cancelled(), calls, overlap) {
+            match some?.1 {
                 Ok(some) => found.extend(some.value),
                 Err(SandboxError::Reported(reason)) => {
                     return Err(EvaluateError::Material { what: "the index".into(), reason });
@@ -259,7 +280,7 @@ impl Surveyor {
             self.known_most.push(Known { row, share, part });
         }
         self.known_most.sort_by_key(|known| (std::cmp::Reverse(known.share), known.row));
-        self.known_most.truncate(REPORTED_FAULTS_MAX);
+        self.known_most.truncate(self.listed);
         Ok(())
     }
 }
@@ -277,11 +298,6 @@ pub fn index(
     let kernel = sandbox.contamination_kernel(CONTAMINATION.1, KernelLimits::default());
     let made = kernel.and_then(|kernel| kernel.index(n, documents));
     Ok(made.map_err(in_kernel(CONTAMINATION.0))?.value)
-}
-
-/// Numbers of rows, and what of each is compared.
-fn columns(rows: &[(u32, Row)]) -> (Vec<u32>, Vec<String>) {
-    rows.iter().map(|(number, row)| (*number, text(row))).unzip()
 }
 
 /// Twins of the rows surveyed, most alike first.

@@ -5,7 +5,8 @@
 use crate::calls::{self, in_order};
 use crate::error::EvaluateError;
 use crate::inspect::{Inspector, blame};
-use crate::tally::Tally;
+use crate::tally::{FaultKind, Tally};
+use crate::world::World;
 use dataforge_core::dataset::Row;
 use dataforge_core::plan::TokenRow;
 use dataforge_core::spec::{Piece, Shape};
@@ -19,20 +20,32 @@ type Called = Result<Result<Vec<Encoded>, String>, EvaluateError>;
 
 impl Inspector {
     /// Tokenises rows, if no row has been at fault: what is not accepted need not be trained on.
-    pub(crate) fn tokenise_rows(
+    pub(crate) fn tokenise_faultless(
         &self,
+        world: &dyn World,
         rows: &[(u32, Row)],
         tally: &mut Tally,
     ) -> Result<Vec<TokenRow>, EvaluateError> {
         if tally.first_fault().is_some() {
             return Ok(vec![]);
         }
+        self.tokenise_rows(world, rows, tally)
+    }
+
+    /// Tokenises rows; of those that do not fit the spec the tally has faults.
+    pub(crate) fn tokenise_rows(
+        &self,
+        world: &dyn World,
+        rows: &[(u32, Row)],
+        tally: &mut Tally,
+    ) -> Result<Vec<TokenRow>, EvaluateError> {
         let pairs: Vec<_> =
             rows.iter().map(|(_, row)| (row.input.as_str(), row.output.as_str())).collect();
-        let tokenised = match self.tokenise(&pairs, &mut tally.fuel)? {
+        let cancelled = || world.cancelled();
+        let tokenised = match self.tokenise(&pairs, &mut tally.fuel, &cancelled)? {
             Ok(tokenised) => tokenised,
             Err(reason) => {
-                tally.add(0, "", reason);
+                tally.add(FaultKind::Dataset, 0, "", reason);
                 return Ok(vec![]);
             }
         };
@@ -40,7 +53,7 @@ impl Inspector {
         for ((row, _), tokenised) in rows.iter().zip(tokenised) {
             match tokenised {
                 Ok(row) => tokens.push(row),
-                Err(reason) => tally.add(*row, "", reason),
+                Err(reason) => tally.add(FaultKind::Tokens, *row, "", reason),
             }
         }
         Ok(tokens)
@@ -52,12 +65,14 @@ impl Inspector {
         &self,
         pairs: &[(&str, &str)],
         fuel: &mut u64,
+        cancelled: &dyn Fn() -> bool,
     ) -> Result<Result<Vec<Result<TokenRow, String>>, String>, EvaluateError> {
         let encoded = match (self.spec.shape(), &self.template) {
             (Shape::Dialogue { bos_token, eos_token, .. }, Some(jinja)) => {
-                self.by_template(&ChatTemplate { jinja, bos_token, eos_token }, pairs, fuel)?
+                let template = ChatTemplate { jinja, bos_token, eos_token };
+                self.by_template(&template, pairs, fuel, cancelled)?
             }
-            _ => self.framed(pairs, fuel)?,
+            _ => self.framed(pairs, fuel, cancelled)?,
         };
         let row = |encoded: Encoded| {
             encoded.and_then(|[prompt, output]| self.token_row(&prompt, &output))
@@ -71,6 +86,7 @@ impl Inspector {
         template: &ChatTemplate<'_>,
         pairs: &[(&str, &str)],
         fuel: &mut u64,
+        cancelled: &dyn Fn() -> bool,
     ) -> Called {
         let chats: Vec<Chat<'_>> =
             pairs.iter().map(|&(messages, reply)| Chat { messages, reply }).collect();
@@ -79,8 +95,8 @@ impl Inspector {
         let encode =
             |chats: &[Chat<'_>]| self.tokenizer.encode_chats(&self.tokenizer_json, template, chats);
         let mut rows = Vec::with_capacity(chats.len());
-        for (_, encoded) in in_order(self.calls_at_once, calls, encode) {
-            match blame(encoded, &self.spec.kernels.tokenizer)? {
+        for encoded in in_order(self.calls_at_once, cancelled, calls, encode) {
+            match blame(encoded?.1, &self.spec.kernels.tokenizer)? {
                 Ok(encoded) => {
                     *fuel += encoded.fuel;
                     let row = encoded.value.into_iter();
@@ -93,7 +109,12 @@ impl Inspector {
     }
 
     /// Inputs and outputs are texts, each with what the model's template puts around it.
-    fn framed(&self, pairs: &[(&str, &str)], fuel: &mut u64) -> Called {
+    fn framed(
+        &self,
+        pairs: &[(&str, &str)],
+        fuel: &mut u64,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Called {
         let model = &self.spec.model;
         let rows: Vec<[Vec<Piece>; 2]> = pairs
             .iter()
@@ -109,8 +130,8 @@ impl Inspector {
         let mut ids = Vec::with_capacity(texts.len());
         let calls = calls::cut(&texts, per_call, |text| text.len());
         let encode = |texts: &[&str]| self.tokenizer.encode(&self.tokenizer_json, texts);
-        for (_, encoded) in in_order(self.calls_at_once, calls, encode) {
-            match blame(encoded, &self.spec.kernels.tokenizer)? {
+        for encoded in in_order(self.calls_at_once, cancelled, calls, encode) {
+            match blame(encoded?.1, &self.spec.kernels.tokenizer)? {
                 Ok(encoded) => {
                     *fuel += encoded.fuel;
                     ids.extend(encoded.ids);

@@ -5,7 +5,8 @@
 //! bytes claim: see [`dataforge_core::limits`].
 //!
 //! Nothing here judges a row. A row of a text file is handed on byte for byte, be it JSON or not,
-//! and a row of a Parquet file becomes a JSON object of its columns; the schema kernel decides.
+//! but for line ends between the tokens of an array's element, which become spaces; and a row of a
+//! Parquet file becomes a JSON object of its columns; the schema kernel decides.
 //! Nothing is read in parallel, and rows come in the file's order.
 
 mod error;
@@ -63,8 +64,8 @@ impl fmt::Display for Format {
 /// The rows of a file, each as the bytes of a JSON text without a line end.
 ///
 /// A row has at most [`LINE_BYTES_MAX`](dataforge_core::limits::LINE_BYTES_MAX) bytes, and there
-/// are 1 to [`ROWS_MAX`] of them. After an error there is nothing more. An element of an array may
-/// hold line breaks between its tokens.
+/// are 1 to [`ROWS_MAX`] of them. After an error there is nothing more. A line end in a row
+/// is one within a string of an array's element, which no JSON may have.
 pub struct Rows {
     path: PathBuf,
     format: Format,

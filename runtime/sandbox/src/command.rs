@@ -9,15 +9,13 @@ use wasi_common::I32Exit;
 use wasmtime::{Engine, ExternType, FuncType, Instance, InstancePre, Module, Store, ValType};
 
 use crate::kernel::{Answer, check_count, list_bytes, stopped};
+use crate::message::bounded;
 use crate::store::{self, CallState};
 use crate::wasi::{self, CommandState, Output};
 use crate::{CodeStore, KernelLimits, Refusal, SandboxError, code, shape};
 
 /// The function that runs a command.
 const START: &str = "_start";
-
-/// Bytes of a fault's pointer and of its reason, beyond which they are cut.
-const MESSAGE_BYTES_MAX: usize = 300;
 
 /// What a checker finds wrong with a row.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -136,14 +134,4 @@ impl CommandFault {
     fn bounded(self) -> Self {
         Self { pointer: bounded(&self.pointer), reason: bounded(&self.reason) }
     }
-}
-
-/// Fit for a proof and a terminal, as the kernels of `guest-kernels/` do it themselves.
-fn bounded(text: &str) -> String {
-    let mut text = text.replace(char::is_control, "\u{fffd}");
-    if text.len() > MESSAGE_BYTES_MAX {
-        text.truncate(text.floor_char_boundary(MESSAGE_BYTES_MAX - '…'.len_utf8()));
-        text.push('…');
-    }
-    text
 }

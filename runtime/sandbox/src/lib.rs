@@ -25,6 +25,7 @@ mod diversity;
 mod error;
 mod kernel;
 mod limits;
+mod message;
 mod metrics;
 mod pack;
 mod sandbox;

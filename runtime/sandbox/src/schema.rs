@@ -6,6 +6,7 @@
 use wasmtime::component::{Component, ComponentType, Lift, Lower};
 
 use crate::kernel::{Function, Kernel, check_count, exports, list_bytes};
+use crate::message::bounded;
 use crate::{KernelLimits, SandboxError};
 
 /// How a row says what the model is shown and what it should say.
@@ -213,7 +214,9 @@ impl From<Outcome> for RowOutcome {
     fn from(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Ok(Row { input, output }) => Self::Row { input, output },
-            Outcome::Fault(Fault { pointer, reason }) => Self::Fault { pointer, reason },
+            Outcome::Fault(Fault { pointer, reason }) => {
+                Self::Fault { pointer: bounded(&pointer), reason: bounded(&reason) }
+            }
         }
     }
 }

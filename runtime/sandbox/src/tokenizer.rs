@@ -6,6 +6,7 @@
 use wasmtime::component::{Component, ComponentType, Lift, Lower};
 
 use crate::kernel::{Answer, Function, Kernel, check_count, exports, list_bytes};
+use crate::message::bounded;
 use crate::{KernelLimits, SandboxError};
 
 /// The answer to [`TokenizerKernel::encode`].
@@ -100,7 +101,7 @@ impl TokenizerKernel {
         check_count("chats", outcomes.len(), chats.len())?;
         let value = outcomes.into_iter().map(|outcome| match outcome {
             ChatOutcome::Ok(tokens) => Ok(tokens),
-            ChatOutcome::Fault(reason) => Err(reason),
+            ChatOutcome::Fault(reason) => Err(bounded(&reason)),
         });
         Ok(Answer { value: value.collect(), fuel })
     }

@@ -48,7 +48,7 @@ pub(crate) fn run(Twins { input, least }: &Twins) -> anyhow::Result<Found> {
     let mut sketches = Sketches::default();
     kernel.sketch(&texts)?.value.into_iter().for_each(|sketch| sketches.push(sketch));
     let mut found = Found::default();
-    for (label, twin) in labelled.iter().zip(sketches.twins(Ppm(*least))) {
+    for (label, twin) in labelled.iter().zip(sketches.twins(0, Ppm(*least))) {
         let of = twin.map(|Twin { of, .. }| of);
         found.copies += u32::from(label.of.is_some());
         found.right += u32::from(of.is_some() && of == label.of);

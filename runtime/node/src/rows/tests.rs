@@ -101,12 +101,14 @@ fn a_file_without_a_row_is_named() {
 }
 
 #[test]
-fn elements_of_an_array_keep_their_bytes() {
+fn elements_of_an_array_keep_their_bytes_on_one_line() {
     check("[1]", Ok(&["1"]));
     check(
         "\u{feff} \r\n[ {\"a\":\n [1, 2]} ,\t\"],}\\\"\\\\\" , null\n]\n ",
-        Ok(&["{\"a\":\n [1, 2]}", "\"],}\\\"\\\\\"", "null"]),
+        Ok(&["{\"a\":  [1, 2]}", "\"],}\\\"\\\\\"", "null"]),
     );
+    // What is in a string would be another text without it, and is no JSON with it.
+    check("[\"a\nb\",\n{\r\n}]", Ok(&["\"a\nb\"", "{  }"]));
     // What is no JSON is the kernel's to refuse, and stays what it is.
     check("[tru 1, \0, {]]", Ok(&["tru 1", "\0", "{]"]));
     check("[1\u{c}]", Ok(&["1\u{c}"]));

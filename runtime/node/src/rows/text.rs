@@ -1,8 +1,8 @@
 //! Rows of text: the lines of JSON Lines, or the elements of a JSON array.
 //!
 //! No JSON is parsed. A line's bytes are what lies between line ends, an element's are what lies
-//! between commas outside strings and brackets: if every element is JSON then the whole was. That
-//! is for whoever reads the rows to say.
+//! between commas outside strings and brackets, on one line: if every element is JSON then the
+//! whole was. That is for whoever reads the rows to say.
 
 use std::io::{BufRead, Read};
 
@@ -166,13 +166,19 @@ impl Elements {
     }
 }
 
-/// Takes the bytes of an element up to its end or the piece's; how many, and whether it ended.
+/// Takes the bytes of an element up to its end or the piece's; how many, and whether it ended. A
+/// line end between tokens becomes a space, so that the element is a line.
 fn inside(piece: &[u8], scan: &mut Scan, element: &mut Vec<u8>) -> Result<(usize, bool), Fault> {
-    let end = piece.iter().position(|byte| !scan.takes(*byte));
-    let taken = &piece[..end.unwrap_or(piece.len())];
-    if element.len() + taken.len() > ROW_BYTES_MAX {
-        return Err(Fault::RowTooLong);
+    let before = element.len();
+    for byte in piece {
+        if !scan.takes(*byte) {
+            return Ok((element.len() - before, true));
+        }
+        if element.len() == ROW_BYTES_MAX {
+            return Err(Fault::RowTooLong);
+        }
+        let line_end = matches!(byte, b'\n' | b'\r') && !scan.string;
+        element.push(if line_end { b' ' } else { *byte });
     }
-    element.extend_from_slice(taken);
-    Ok((taken.len(), end.is_some()))
+    Ok((piece.len(), false))
 }

@@ -5,7 +5,7 @@
 
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 
-use dataforge_core::limits::PARQUET_PAGES_BYTES_MAX;
+use dataforge_core::limits::{PARQUET_PAGE_COST, PARQUET_PAGES_BYTES_MAX};
 use dataforge_core::units::Bytes;
 use flate2::Crc;
 use flate2::bufread::MultiGzDecoder;
@@ -264,7 +264,7 @@ impl Chunk {
         }
         let held = u64::from(header.size).max(stored);
         disk.hold(held)?;
-        disk.spend(header.size.into())?;
+        disk.spend(u64::from(header.size).max(PARQUET_PAGE_COST.0))?;
         let bytes = disk.read(self.at, stored)?;
         self.at += stored;
         if header.checksum.is_some_and(|stated| stated != checksum(&bytes)) {
@@ -281,6 +281,9 @@ impl Chunk {
         let mut length = USUAL_BYTES;
         loop {
             let there = (self.end - self.at).min(length);
+            if length > USUAL_BYTES {
+                disk.spend(there)?;
+            }
             match Header::read(&disk.read(self.at, there)?) {
                 Ok((header, used)) => {
                     self.at += used;

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use dataforge_core::limits::{PARQUET_DEPTH_MAX, PARQUET_NODES_MAX};
+use dataforge_core::limits::{PARQUET_DEPTH_MAX, PARQUET_NAME_BYTES_MAX, PARQUET_NODES_MAX};
 
 use super::super::error::Fault;
 use super::thrift::{Bad, Kind, Thrift};
@@ -196,6 +196,11 @@ impl Schema {
     pub(super) fn new(elements: Vec<Element<'_>>) -> Result<Self, Fault> {
         if elements.len() > PARQUET_NODES_MAX {
             let reason = format!("the schema has more than {PARQUET_NODES_MAX} nodes");
+            return Err(Fault::Malformed(reason));
+        }
+        if elements.iter().any(|element| element.name.len() > PARQUET_NAME_BYTES_MAX) {
+            let reason =
+                format!("the schema has a name of more than {PARQUET_NAME_BYTES_MAX} bytes");
             return Err(Fault::Malformed(reason));
         }
         let mut elements = elements.into_iter();

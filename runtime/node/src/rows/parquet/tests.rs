@@ -328,6 +328,26 @@ fn a_schema_is_bounded() {
     let names: Vec<_> = (0..1024).map(|n| text(&n.to_string(), REQUIRED)).collect();
     check(&file(1023, &names[1..], &[]), Err("the file is empty"));
     check(&file(1024, &names, &[]), Err("more than 1024 nodes"));
+    let named = |length| file(1, &[text(&"n".repeat(length), REQUIRED)], &[]);
+    check(&named(512), Err("the file is empty"));
+    check(&named(513), Err("the schema has a name of more than 512 bytes"));
+}
+
+#[test]
+fn pages_without_bytes_are_counted_too() {
+    // Row groups without rows, which all have the same empty pages.
+    let pages = chunk(BYTES, 0, vec![page(0, 0, b""); 100]);
+    let mut groups = vec![(0, vec![Chunk { at: Some(4), ..pages.clone() }]); 100];
+    groups[0].1[0].at = None;
+    let bytes = file(1, &[text("input", REQUIRED)], &groups);
+    let rows = |limit| {
+        Rows::bounded("the-file".as_ref(), Cursor::new(bytes.clone()), Bytes(limit))
+            .and_then(|rows| rows.collect::<Result<Vec<_>, _>>())
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(rows(100 * 100 * 1024).contains("the file is empty"));
+    assert!(rows(100 * 100 * 1024 - 1).contains("the file holds more than"));
 }
 
 #[test]

@@ -103,5 +103,9 @@ pub const SEQUENCE_TOKENS_MAX: u32 = 8_192;
 /// each operand; up to 14 fit 16-bit integers.
 pub const OPERAND_BITS: std::ops::RangeInclusive<u32> = 8..=22;
 
+/// Rows whose variety is measured, in one call of a kernel: of a larger dataset a sample. A spec with
+/// a rule about variety that takes more rows is refused, so that no row escapes the rule.
+pub const VARIETY_ROWS_MAX: u32 = 2_000;
+
 /// Pieces of the template that a spec puts around the fields of a row.
 pub const TEMPLATE_PIECES_MAX: usize = 64;

@@ -223,6 +223,7 @@ fn the_rules_of_format_2_are_complete_and_within_limits() {
     let named = ["similarity-1.0.0", "contamination-1.0.0", "diversity-1.0.0", "checker-1.0.0"];
     assert_eq!(spec.kernels()[2..], named);
     unchecked("format = 2", "format = 1", "checks: a table of format 2");
+    unchecked("count_max = 1000", "count_max = 2001", "variety is measured of at most 2,000");
     unchecked("fuel_per_row = 1", "", "fuel_per_row");
     unchecked("fuel_per_row = 1", "fuel_per_row = 1\ncolour = 1", "colour");
     unchecked(

@@ -263,8 +263,8 @@ pub(crate) fn blame<T>(
             error @ (SandboxError::OutOfFuel { .. }
             | SandboxError::OutOfMemory { .. }
             | SandboxError::OutputTooLarge { .. }
-            | SandboxError::Exit(_)
-            | SandboxError::Trap(_)),
+            | SandboxError::Exit { .. }
+            | SandboxError::Trap { .. }),
         ) => Ok(Err(error.to_string())),
         Err(source) => Err(in_kernel(kernel)(source)),
     }

@@ -13,6 +13,7 @@ use crate::tally::{FaultKind, Tally};
 use crate::world::{Pinned, World};
 use dataforge_core::dataset::Row;
 use dataforge_core::hash::RowFingerprint;
+use dataforge_core::limits::VARIETY_ROWS_MAX;
 use dataforge_core::similarity::{Sketch, Sketches};
 use dataforge_core::spec::{Checks, KnownRule, PinnedSpec, Shape, VarietyRule};
 use dataforge_core::units::Ppm;
@@ -27,9 +28,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Texts of one call that no spec speaks of.
 const TEXTS_PER_CALL: usize = 1024;
-
-/// Rows whose variety is measured: enough for three digits, few enough for one call.
-const SAMPLE_ROWS: usize = 2_000;
 
 /// Bytes that a row of the sample is cut to.
 const SAMPLE_BYTES: usize = 2_048;
@@ -181,7 +179,7 @@ impl Rules {
                 text.truncate(text.floor_char_boundary(SAMPLE_BYTES));
                 text.shrink_to_fit();
                 gist.sample.insert((self.said(row)?.fingerprint(), *number), text);
-                if gist.sample.len() > SAMPLE_ROWS {
+                if gist.sample.len() > VARIETY_ROWS_MAX as usize {
                     gist.sample.pop_last();
                 }
             }

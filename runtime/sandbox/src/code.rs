@@ -38,7 +38,8 @@ pub trait CodeStore {
 /// A key of BLAKE3.
 pub type CodeSecret = [u8; blake3::KEY_LEN];
 
-/// What compiled code depends on: BLAKE3 of the compiler with its settings and of the kernel.
+/// What compiled code depends on: BLAKE3 of the compiler with its settings, of the version of the
+/// static checks, and of the kernel.
 pub type CodeName = [u8; 32];
 
 /// What wasmtime compiles and brings back.
@@ -83,7 +84,7 @@ pub(crate) fn kept<C: Code>(
     refusal: fn(String) -> Refusal,
 ) -> Result<C, Refusal> {
     let compile = || {
-        shape::check(wasm)?;
+        shape::check(wasm, refusal)?;
         C::compile(engine, wasm).map_err(|error| refusal(format!("{error:#}")))
     };
     let Some((store, secret)) = store.and_then(|store| Some((store, store.secret()?))) else {
@@ -118,7 +119,7 @@ fn name(engine: &Engine, wasm: &[u8]) -> CodeName {
     let mut settings = Settings(blake3::Hasher::new());
     engine.precompile_compatibility_hash().hash(&mut settings);
     let mut name = blake3::Hasher::new();
-    name.update(settings.0.finalize().as_bytes()).update(wasm);
+    name.update(settings.0.finalize().as_bytes()).update(&[shape::VERSION]).update(wasm);
     *name.finalize().as_bytes()
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use wasi_common::I32Exit;
 use wasmtime::{Engine, ExternType, FuncType, Instance, InstancePre, Module, Store, ValType};
 
-use crate::kernel::{Answer, check_count, list_bytes, stopped};
+use crate::kernel::{Answer, check_count, list_bytes, not_started, stopped};
 use crate::message::bounded;
 use crate::store::{self, CallState};
 use crate::wasi::{self, CommandState, Output};
@@ -70,16 +70,17 @@ impl CheckerCommand {
             .and_then(|start| start.call(&mut store, ()));
         // Before anything else: writing too much is what stopped a command that did.
         let max = self.limits.output_bytes_max;
-        let written = output.take().ok_or(SandboxError::OutputTooLarge { max })?;
+        let fuel = store::fuel_used(&store, store.data().call.fuel)?;
+        let written = output.take().ok_or(SandboxError::OutputTooLarge { max, fuel })?;
         if let Err(error) = run {
             match error.downcast_ref::<I32Exit>() {
                 Some(I32Exit(0)) => {}
-                Some(I32Exit(status)) => return Err(SandboxError::Exit(*status)),
-                None => return Err(stopped(self.limits, &store.data().call, &error)),
+                Some(I32Exit(status)) => return Err(SandboxError::Exit { status: *status, fuel }),
+                None => return Err(stopped(&store, |state| &state.call, &error)),
             }
         }
         let value = CommandFault::read_lines(&written, rows.len())?;
-        Ok(Answer { value, fuel: store::fuel_used(&store, store.data().call.fuel)? })
+        Ok(Answer { value, fuel })
     }
 
     fn store(&self, rows: &[&[u8]], output: &Output) -> Result<Store<CommandState>, SandboxError> {
@@ -92,7 +93,7 @@ impl CheckerCommand {
     fn instantiate(&self, store: &mut Store<CommandState>) -> Result<Instance, SandboxError> {
         self.instance
             .instantiate(&mut *store)
-            .map_err(|error| stopped(self.limits, &store.data().call, &error))
+            .map_err(|error| not_started(store, |state| &state.call, &error))
     }
 }
 
@@ -122,10 +123,15 @@ impl CommandFault {
         let lines = || lines.split(|byte| *byte == b'\n').filter(|_| !lines.is_empty());
         // Before any is read: a hundred million empty ones are none of the host's memory.
         check_count("rows", lines().count(), rows)?;
-        let read = |(line, number)| -> Result<_, SandboxError> {
-            let fault: Option<Self> = serde_json::from_slice(line).map_err(|error| {
-                SandboxError::InvalidAnswer(format!("answer {number}: {error}"))
-            })?;
+        let read = |(line, number): (&[u8], _)| -> Result<_, SandboxError> {
+            let invalid =
+                |reason: String| SandboxError::InvalidAnswer(format!("answer {number}: {reason}"));
+            // Serde would read an object's values from a list, too.
+            if line.trim_ascii_start().starts_with(b"[") {
+                return Err(invalid("a list is neither a fault nor null".to_owned()));
+            }
+            let fault: Option<Self> =
+                serde_json::from_slice(line).map_err(|error| invalid(error.to_string()))?;
             Ok(fault.map(Self::bounded))
         };
         lines().zip(1..).map(read).collect()

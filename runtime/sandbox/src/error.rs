@@ -3,6 +3,7 @@
 //! | variant | whose move |
 //! |---|---|
 //! | [`Internal`](SandboxError::Internal) | ours, or the machine is out of resources; never a verdict |
+//! | [`TooSlow`](SandboxError::TooSlow) | the kernel's author; never a verdict |
 //! | [`Refused`](SandboxError::Refused), [`InvalidAnswer`](SandboxError::InvalidAnswer) | the kernel's author |
 //! | [`Reported`](SandboxError::Reported) | the eval spec's author: the kernel cannot use its arguments |
 //! | [`InputTooLarge`](SandboxError::InputTooLarge) | the caller: smaller batches |
@@ -38,6 +39,8 @@ pub enum SandboxError {
     OutOfMemory {
         /// The limits.
         limits: KernelLimits,
+        /// Fuel that the call took.
+        fuel: u64,
     },
 
     /// The call nested too deeply. The sizes of native stack frames differ between processor
@@ -46,14 +49,33 @@ pub enum SandboxError {
     #[error("the kernel overflowed its call stack")]
     StackOverflow,
 
+    /// The call took far longer than its fuel lasts on any machine. Instructions that fill, copy and
+    /// initialise memory and tables cost one unit of fuel each however much they do, so fuel alone
+    /// does not bound them. Clocks differ, so nobody may be paid or slashed because of it.
+    #[error("the kernel ran for more than {seconds} s, far longer than its fuel should last")]
+    TooSlow {
+        /// What it was given.
+        seconds: u64,
+    },
+
     /// The call stopped for a reason of its own: a panic, an access out of bounds, a division by
     /// zero.
-    #[error("the kernel trapped: {0}")]
-    Trap(String),
+    #[error("the kernel trapped: {reason}")]
+    Trap {
+        /// Which.
+        reason: String,
+        /// Fuel that the call took.
+        fuel: u64,
+    },
 
     /// A checker ended with an exit code other than 0.
-    #[error("the checker ended with exit code {0}")]
-    Exit(i32),
+    #[error("the checker ended with exit code {status}")]
+    Exit {
+        /// The code.
+        status: i32,
+        /// Fuel that the run took.
+        fuel: u64,
+    },
 
     /// The kernel answered with its error string: it cannot use the arguments of the eval spec.
     #[error("the kernel reports: {0}")]
@@ -77,6 +99,8 @@ pub enum SandboxError {
     OutputTooLarge {
         /// The limit.
         max: u64,
+        /// Fuel that the call took.
+        fuel: u64,
     },
 }
 

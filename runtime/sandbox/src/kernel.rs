@@ -116,7 +116,7 @@ where
         match function.call(&mut store, params) {
             Ok((Ok(answer),)) => Ok((answer, store::fuel_used(&store, store.data().fuel)?)),
             Ok((Err(message),)) => Err(SandboxError::Reported(message)),
-            Err(error) => Err(stopped(self.limits, store.data(), &error)),
+            Err(error) => Err(stopped(&store, |call| call, &error)),
         }
     }
 
@@ -128,19 +128,38 @@ where
         let instance = self
             .instance
             .instantiate(&mut *store)
-            .map_err(|error| stopped(self.limits, store.data(), &error))?;
+            .map_err(|error| not_started(store, |call| call, &error))?;
         instance
             .get_typed_func(store, self.function)
             .map_err(|error| signature::<F>(&format!("{error:#}")).into())
     }
 }
 
-/// Sorts the failure of a call.
-pub(crate) fn stopped(
-    limits: KernelLimits,
-    state: &CallState,
+/// Sorts the failure to make an instance: its start may stop as a call does; for the rest, what may
+/// be made was checked before, so that the host has failed.
+pub(crate) fn not_started<T: 'static>(
+    store: &Store<T>,
+    call: fn(&T) -> &CallState,
     error: &wasmtime::Error,
 ) -> SandboxError {
+    if error.is::<Trap>() || call(store.data()).denied {
+        return stopped(store, call, error);
+    }
+    SandboxError::Internal(format!("{error:#}"))
+}
+
+/// Sorts the failure of a call.
+pub(crate) fn stopped<T: 'static>(
+    store: &Store<T>,
+    call: fn(&T) -> &CallState,
+    error: &wasmtime::Error,
+) -> SandboxError {
+    let state = call(store.data());
+    let limits = state.limits;
+    let fuel = match store::fuel_used(store, state.fuel) {
+        Ok(fuel) => fuel,
+        Err(error) => return error,
+    };
     if state.host_exhausted {
         return SandboxError::Internal(format!("no memory for the guest: {error:#}"));
     }
@@ -148,12 +167,13 @@ pub(crate) fn stopped(
         Some(Trap::OutOfFuel) => SandboxError::OutOfFuel { fuel: state.fuel },
         Some(Trap::StackOverflow) => SandboxError::StackOverflow,
         // After a denial, whatever stops the guest is its way of giving up.
-        _ if state.denied => SandboxError::OutOfMemory { limits },
-        Some(trap) => SandboxError::Trap(trap.to_string()),
+        _ if state.denied => SandboxError::OutOfMemory { limits, fuel },
+        Some(Trap::Interrupt) => SandboxError::TooSlow { seconds: store::seconds_max(state.fuel) },
+        Some(trap) => SandboxError::Trap { reason: trap.to_string(), fuel },
         None => {
             let message = format!("{error:#}");
             if message.contains(TOO_MUCH_DATA) {
-                SandboxError::OutputTooLarge { max: limits.output_bytes_max }
+                SandboxError::OutputTooLarge { max: limits.output_bytes_max, fuel }
             } else {
                 SandboxError::InvalidAnswer(message)
             }

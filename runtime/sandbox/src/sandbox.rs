@@ -2,6 +2,10 @@
 //!
 //! Invariant: no setting is taken from the environment or the host, except the instruction set that
 //! the compiler targets. Fuel is counted on WebAssembly instructions and so does not depend on it.
+//! The one clock here ends calls that run away, never with a verdict.
+
+use std::thread;
+use std::time::Duration;
 
 use wasmtime::{
     Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
@@ -42,8 +46,8 @@ pub enum Traps {
     /// The processor says so. Compiled kernels are half as large and faster.
     #[default]
     Signals,
-    /// The compiled code looks before each step that might. For emulated CPUs on which a handler
-    /// cannot continue elsewhere: user-mode QEMU 7.2 ends the process.
+    /// The compiled code looks before each step that might, and is not optimised. For emulated CPUs
+    /// on which a handler cannot continue elsewhere: user-mode QEMU 7.2 ends the process.
     Checks,
 }
 
@@ -70,6 +74,7 @@ impl<'s> Sandbox<'s> {
         let engine = Engine::new(&pooling)
             .or_else(|_| Engine::new(&config))
             .map_err(|error| SandboxError::Internal(format!("no WebAssembly engine: {error:#}")))?;
+        tick(&engine)?;
         Ok(Self { engine, code: None })
     }
 
@@ -149,6 +154,20 @@ impl<'s> Sandbox<'s> {
     }
 }
 
+/// Has an engine's epoch count seconds for as long as there is one.
+fn tick(engine: &Engine) -> Result<(), SandboxError> {
+    let engine = engine.weak();
+    let ticks = move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            thread::sleep(Duration::from_secs(1));
+        }
+    };
+    let started = thread::Builder::new().name("sandbox seconds".to_owned()).spawn(ticks);
+    started.map(|_| ()).map_err(|error| SandboxError::Internal(format!("no thread: {error}")))
+}
+
 /// Memory for calls, reserved once. Its limits are beyond those of calls and of `shape`, so that
 /// the latter alone decide.
 fn pool() -> PoolingAllocationConfig {
@@ -171,10 +190,15 @@ fn config(traps: Traps) -> Config {
     config
         .wasm_component_model(true)
         .consume_fuel(true)
+        // For what fuel does not bound: see `SandboxError::TooSlow`.
+        .epoch_interruption(true)
         .max_wasm_stack(STACK_BYTES)
         .signals_based_traps(traps == Traps::Signals)
-        // Takes twice as long to compile, once.
-        .cranelift_opt_level(OptLevel::Speed)
+        // Takes twice as long to compile, once. Those who look before each step are in no hurry.
+        .cranelift_opt_level(match traps {
+            Traps::Signals => OptLevel::Speed,
+            Traps::Checks => OptLevel::None,
+        })
         // The bits of a NaN are otherwise up to the processor.
         .cranelift_nan_canonicalization(true)
         // Relaxed SIMD is nondeterministic by design. A module that uses it is refused; the second

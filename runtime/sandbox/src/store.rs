@@ -13,7 +13,7 @@ use crate::{KernelLimits, SandboxError, shape};
 pub(crate) const INSTANCES_MAX: usize = 2;
 
 pub(crate) struct CallState {
-    limits: KernelLimits,
+    pub(crate) limits: KernelLimits,
     /// What the call may use.
     pub(crate) fuel: u64,
     table_elements: u64,
@@ -47,8 +47,17 @@ pub(crate) fn new<T: 'static>(
     store.limiter(move |state| call(state));
     let CallState { limits, fuel, .. } = *call(store.data_mut());
     store.set_fuel(fuel).map_err(internal)?;
+    store.set_epoch_deadline(seconds_max(fuel));
     store.set_hostcall_fuel(usize::try_from(limits.output_bytes_max).unwrap_or(usize::MAX));
     Ok(store)
+}
+
+/// Seconds that a call with so much fuel may run, in ticks of [`crate::sandbox`]: two hundred times
+/// as long as the fuel lasts on a processor of today, so that emulated ones have enough.
+pub(crate) fn seconds_max(fuel: u64) -> u64 {
+    const LEAST: u64 = 5;
+    const FUEL_PER_SECOND: u64 = 5_000_000;
+    LEAST + fuel / FUEL_PER_SECOND
 }
 
 /// What a store made by [`new`] has used of its fuel.

@@ -1,15 +1,14 @@
-//! Every guest under `guest-kernels/hostile/` gives the error that is named here, and the sandbox
-//! goes on to serve the next call.
+//! Every guest under `guest-kernels/hostile/` ends as `ends/kernels.txt` says, for the same fuel, and
+//! the sandbox goes on to serve the next call.
 
 #![expect(clippy::unwrap_used, reason = "a failing helper fails its test")]
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
+mod ends;
 
 use dataforge_sandbox::{
     Encoded, KernelLimits, Refusal, Sandbox, SandboxError, TokenizerKernel, Traps,
 };
+use ends::{end, folder, names};
 
 /// Small, so that a guest reaches its limit at once. They bind even those that need gigabytes.
 const LIMITS: KernelLimits = KernelLimits {
@@ -22,98 +21,63 @@ const LIMITS: KernelLimits = KernelLimits {
     output_bytes_max: 1 << 20,
 };
 
-type Expect = fn(&SandboxError) -> bool;
+/// Takes as long as no other; has a test of its own.
+const SLOW: &str = "fills-memory";
 
-/// A guest, whether it fails when it is loaded rather than called, and how.
-const GUESTS: &[(&str, bool, Expect)] = &[
-    ("answer-out-of-bounds", false, |e| matches!(e, SandboxError::InvalidAnswer(_))),
-    ("bomb", false, |e| matches!(e, SandboxError::OutOfMemory { .. })),
-    ("core-module", true, |e| refused(e, |r| matches!(r, Refusal::NotAComponent(_)))),
-    ("deep-recursion", false, |e| matches!(e, SandboxError::StackOverflow)),
-    ("extra-export", true, |e| refused(e, |r| matches!(r, Refusal::Exports { .. }))),
-    ("extra-import", true, |e| {
-        refused(e, |r| matches!(r, Refusal::Imports(name) if name.starts_with("wasi:clocks")))
-    }),
-    ("huge-answer", false, |e| matches!(e, SandboxError::OutputTooLarge { .. })),
-    ("infinite-loop", false, |e| matches!(e, SandboxError::OutOfFuel { fuel: 50_000_000 })),
-    ("large-memory", true, |e| matches!(e, SandboxError::OutOfMemory { .. })),
-    ("large-table", true, |e| {
-        refused(e, |r| matches!(r, Refusal::TooMany { what: "table elements", .. }))
-    }),
-    ("memory-growth", false, |e| matches!(e, SandboxError::OutOfMemory { .. })),
-    ("message-not-utf8", false, |e| matches!(e, SandboxError::InvalidAnswer(_))),
-    (
-        "missing-answer",
-        false,
-        |e| matches!(e, SandboxError::InvalidAnswer(what) if what == "0 answers for 1 texts"),
-    ),
-    ("other-export", true, |e| refused(e, |r| matches!(r, Refusal::Exports { .. }))),
-    ("other-function", true, |e| refused(e, |r| matches!(r, Refusal::Signature { .. }))),
-    ("other-type", true, |e| refused(e, |r| matches!(r, Refusal::Signature { .. }))),
-    ("random-import", true, |e| {
-        refused(e, |r| matches!(r, Refusal::Imports(name) if name.starts_with("wasi:random")))
-    }),
-    ("start-loops", true, |e| matches!(e, SandboxError::OutOfFuel { fuel: 50_000_000 })),
-    ("table-growth", false, |e| matches!(e, SandboxError::OutOfMemory { .. })),
-    ("trap", false, |e| matches!(e, SandboxError::Trap(_))),
-    ("trap-at-start", true, |e| matches!(e, SandboxError::Trap(_))),
-];
-
-/// Guests of the folder that have a test of their own below.
-const BY_THEMSELVES: &[&str] = &["nan-answer", "remembers"];
-
-fn refused(error: &SandboxError, expect: fn(&Refusal) -> bool) -> bool {
-    matches!(error, SandboxError::Refused(refusal) if expect(refusal))
-}
-
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guest-kernels/hostile")
-}
+/// Is of another world than the others.
+const DIVERSITY: &str = "nan-answer";
 
 fn guest(name: &str) -> Vec<u8> {
     wat::parse_file(folder().join(name).with_extension("wat")).unwrap()
 }
 
-fn load(sandbox: &Sandbox, name: &str) -> Result<TokenizerKernel, SandboxError> {
+fn load(sandbox: &Sandbox<'_>, name: &str) -> Result<TokenizerKernel, SandboxError> {
     sandbox.tokenizer_kernel(&guest(name), LIMITS)
 }
 
-#[test]
-fn every_guest_gives_its_error_and_harms_nobody_by_signals() {
-    every_guest_gives_its_error_and_harms_nobody(Traps::Signals);
-}
-
-#[test]
-fn every_guest_gives_its_error_and_harms_nobody_by_checks() {
-    every_guest_gives_its_error_and_harms_nobody(Traps::Checks);
-}
-
-#[track_caller]
-fn every_guest_gives_its_error_and_harms_nobody(traps: Traps) {
-    let sandbox = Sandbox::trapping(traps).unwrap();
-    let bystander = load(&sandbox, "remembers").unwrap();
-    for (name, at_load, expect) in GUESTS {
-        let loaded = load(&sandbox, name);
-        assert_eq!(loaded.is_err(), *at_load, "{name} fails at the wrong time");
-        let error = match loaded {
-            Err(error) => error,
-            Ok(kernel) => kernel.encode(b"{}", &["a"]).unwrap_err(),
-        };
-        assert!(expect(&error), "{name}: {error:?}");
-        assert!(bystander.encode(b"{}", &["a"]).is_ok(), "{name} harmed another kernel");
+fn run(sandbox: &Sandbox<'_>, name: &str) -> String {
+    if name == DIVERSITY {
+        let kernel = sandbox.diversity_kernel(&guest(name), LIMITS).unwrap();
+        return end(&kernel.measure(&["a"]).map(|of| (of.value, of.fuel)));
+    }
+    match load(sandbox, name) {
+        Err(error) => format!("at load, {}", end(&Err::<((), u64), _>(error))),
+        Ok(kernel) => end(&kernel.encode(b"{}", &["a"]).map(|of| (of.ids, of.fuel))),
     }
 }
 
 #[test]
-fn every_file_of_the_folder_is_tested() {
-    let files: BTreeSet<String> = fs::read_dir(folder())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "wat"))
-        .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
-        .collect();
-    let tested = GUESTS.iter().map(|(name, ..)| *name).chain(BY_THEMSELVES.iter().copied());
-    assert_eq!(files, tested.map(str::to_owned).collect());
+fn every_guest_comes_to_its_end_and_harms_nobody_by_signals() {
+    every_guest_comes_to_its_end_and_harms_nobody(Traps::Signals);
+}
+
+#[test]
+fn every_guest_comes_to_its_end_and_harms_nobody_by_checks() {
+    every_guest_comes_to_its_end_and_harms_nobody(Traps::Checks);
+}
+
+#[track_caller]
+fn every_guest_comes_to_its_end_and_harms_nobody(traps: Traps) {
+    let sandbox = Sandbox::trapping(traps).unwrap();
+    let bystander = load(&sandbox, "remembers").unwrap();
+    let mut ends = vec![];
+    for name in names(&folder()).into_iter().filter(|name| name != SLOW) {
+        let end = run(&sandbox, &name);
+        assert_eq!(run(&sandbox, &name), end, "{name} ends otherwise the second time");
+        assert!(bystander.encode(b"{}", &["a"]).is_ok(), "{name} harmed another kernel");
+        ends.push((name, end));
+    }
+    ends::check("kernels.txt", &ends);
+}
+
+/// What fuel does not bound, a clock does.
+#[test]
+fn a_call_that_runs_away_is_ended() {
+    let sandbox = Sandbox::trapping(Traps::Checks).unwrap();
+    let kernel = load(&sandbox, SLOW).unwrap();
+    let error = kernel.encode(b"{}", &["a"]).unwrap_err();
+    assert!(matches!(error, SandboxError::TooSlow { seconds: 15 }), "{error:?}");
+    assert!(load(&sandbox, "remembers").unwrap().encode(b"{}", &["a"]).is_ok());
 }
 
 #[test]
@@ -126,7 +90,7 @@ fn nothing_survives_a_call() {
 
 #[test]
 fn a_number_that_is_none_is_no_answer() {
-    let kernel = Sandbox::new().unwrap().diversity_kernel(&guest("nan-answer"), LIMITS).unwrap();
+    let kernel = Sandbox::new().unwrap().diversity_kernel(&guest(DIVERSITY), LIMITS).unwrap();
     let errors = [kernel.measure(&["a"]).unwrap_err(), kernel.dispersion(&[]).unwrap_err()];
     for error in errors {
         let expected = |what: &str| what == "NaN is not finite";

@@ -1,11 +1,12 @@
 //! `cargo xtask bench`: a training step of each engine side by side; `bench kernels`: the pinned
-//! kernels beside the same code natively.
+//! kernels beside the same code natively; `bench check`: `dataforge check` on a million rows.
 //!
 //! Every party is a process of its own, so that neither threads nor memory mix. All load the same
 //! workload and wait; in each round every party takes some steps, one party after the other, so
 //! that all see the same machine. Reported are medians over all steps and their ratios. On a
 //! machine that others use, only the ratios mean something.
 
+mod check;
 mod kernels;
 mod party;
 mod report;
@@ -68,6 +69,8 @@ pub(crate) struct Options {
 enum Other {
     /// Time the pinned kernels beside the same code natively, and how soon a kept one is loaded.
     Kernels(kernels::Options),
+    /// Measure memory and time of `dataforge check` on large datasets.
+    Check(check::Options),
 }
 
 /// One row of the report to be: a workload at a thread count.
@@ -79,8 +82,10 @@ struct Plan {
 
 /// Measures and prints.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
-    if let Some(Other::Kernels(options)) = &options.other {
-        return kernels::run(options);
+    match &options.other {
+        Some(Other::Kernels(options)) => return kernels::run(options),
+        Some(Other::Check(options)) => return check::run(options),
+        None => {}
     }
     ensure!(options.rounds > 0 && options.steps > 0, "--rounds and --steps must be at least 1");
     ensure!(!options.threads.contains(&0), "--threads must be at least 1");

@@ -88,6 +88,11 @@ impl Sides {
         self.corpus.join(name)
     }
 
+    /// `dataforge` itself.
+    pub(crate) fn program(&self) -> PathBuf {
+        self.programs.join("dataforge")
+    }
+
     /// Runs `dataforge-bench`; what it printed.
     pub(crate) fn ours<I: AsRef<OsStr>>(
         &self,
@@ -117,7 +122,7 @@ impl Sides {
 
     /// The `tokenizer.json` of an artifact, fetched if it is not there.
     pub(crate) fn tokenizer(&self, artifact: &str) -> anyhow::Result<PathBuf> {
-        let dataforge = || Command::new(self.programs.join("dataforge"));
+        let dataforge = || Command::new(self.program());
         sh::output(dataforge().args(["artifacts", "fetch", artifact]))?;
         let path = sh::output(dataforge().args(["artifacts", "path", artifact]))?;
         Ok(PathBuf::from(path.trim()))

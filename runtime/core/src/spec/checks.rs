@@ -91,7 +91,8 @@ pub struct KnownRule {
     pub share_max_ppm: Ppm,
 }
 
-/// A dataset is at fault when a sample of its rows is less varied.
+/// A dataset is at fault when its rows are less varied, each by its first 2,048 bytes. A spec with
+/// this rule takes no more than [`VARIETY_ROWS_MAX`](crate::limits::VARIETY_ROWS_MAX) rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VarietyRule {

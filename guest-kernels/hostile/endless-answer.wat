@@ -1,0 +1,17 @@
+;; Answers with a list whose end is beyond the last address.
+(component
+  (core module $module
+    (memory (export "memory") 1)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
+    (func (export "encode") (param i32 i32 i32 i32) (result i32)
+      (i32.store (i32.const 20) (i32.const 0x40))
+      (i32.store (i32.const 24) (i32.const 0x7fffffff))
+      (i32.const 16)))
+  (core instance $guest (instantiate $module))
+  (func $encode
+    (param "tokenizer-json" (list u8)) (param "texts" (list string))
+    (result (result (list (list u32)) (error string)))
+    (canon lift (core func $guest "encode") (memory $guest "memory")
+      (realloc (func $guest "realloc"))))
+  (instance $tokens (export "encode" (func $encode)))
+  (export "dataforge:kernel/tokens@1.0.0" (instance $tokens)))

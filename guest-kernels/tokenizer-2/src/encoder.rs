@@ -4,7 +4,7 @@
 //! token is settled when it is loaded.
 
 use crate::spellings::Spellings;
-use tokenizers::Tokenizer;
+use tokenizers::{ModelWrapper, Tokenizer};
 
 pub(crate) struct Encoder(Tokenizer);
 
@@ -22,6 +22,9 @@ impl Encoder {
     fn load(json: &[u8], plain: bool) -> Result<Self, String> {
         let load = || -> tokenizers::Result<Tokenizer> {
             let mut tokenizer = Tokenizer::from_bytes(json)?;
+            if samples(tokenizer.get_model()) {
+                return Err("it draws ids by chance (dropout, or alpha of Unigram)".into());
+            }
             // A tokenizer.json may ask for both, which would change ids by what else is in the
             // batch or drop the end of a text.
             tokenizer.with_padding(None).with_truncation(None)?;
@@ -42,5 +45,14 @@ impl Encoder {
             .encode_fast(text, false)
             .map_err(|error| format!("a text cannot be encoded: {error}"))?;
         Ok(encoding.get_ids().to_vec())
+    }
+}
+
+/// Whether the ids of one text may differ from call to call, as is wanted in training.
+fn samples(model: &ModelWrapper) -> bool {
+    match model {
+        ModelWrapper::BPE(model) => model.dropout.is_some_and(|dropout| dropout > 0.0),
+        ModelWrapper::Unigram(model) => model.alpha.is_some_and(|alpha| alpha > 0.0),
+        ModelWrapper::WordPiece(_) | ModelWrapper::WordLevel(_) => false,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A spec may be stricter than these, never laxer.
 
-use crate::units::Bytes;
+use crate::units::{Bytes, Fuel};
 
 /// A dataset file. Larger files are refused before they are read, so that a host never holds more
 /// than this of a stranger's bytes. Bad input naming the file.
@@ -102,6 +102,14 @@ pub const SEQUENCE_TOKENS_MAX: u32 = 8_192;
 /// for short contractions; 20 lets all contractions of up to 2,048 terms share one snapped copy of
 /// each operand; up to 14 fit 16-bit integers.
 pub const OPERAND_BITS: std::ops::RangeInclusive<u32> = 8..=22;
+
+/// Memory that a spec may grant a kernel call; up to sixteen are made at a time. A spec that grants
+/// more is refused.
+pub const KERNEL_MEMORY_BYTES_MAX: Bytes = Bytes(1024 * 1024 * 1024);
+
+/// Fuel that a spec may grant a kernel call, and for each of its rows: some minutes. A spec that
+/// grants more is refused.
+pub const KERNEL_FUEL_MAX: Fuel = Fuel(200_000_000_000);
 
 /// Rows whose variety is measured, in one call of a kernel: of a larger dataset a sample. A spec with
 /// a rule about variety that takes more rows is refused, so that no row escapes the rule.

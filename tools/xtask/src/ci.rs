@@ -17,6 +17,7 @@ const CHECKS: &[Check] = &[
     ("clippy", clippy),
     ("doc", doc),
     ("deny", deny),
+    ("guests", guests),
     ("kernels", || kernels::run(true)),
     ("verifier", verifier::run),
 ];
@@ -61,6 +62,14 @@ fn clippy() -> anyhow::Result<()> {
     // `-D warnings` goes after `--` rather than into RUSTFLAGS, which would rebuild every
     // dependency and fail on a warning that is not ours.
     sh::cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"], &[])
+}
+
+/// The kernels' own tests, natively: what they compute, by golden vectors and the field's references.
+fn guests() -> anyhow::Result<()> {
+    let guests = ["--workspace", "--locked", "--manifest-path", "guest-kernels/Cargo.toml"];
+    let target = sh::target().join("guests");
+    let target = ["--target-dir", &target.to_string_lossy()];
+    sh::cargo(&[&["test", "--quiet"], &guests[..], &target[..]].concat(), &[])
 }
 
 fn doc() -> anyhow::Result<()> {

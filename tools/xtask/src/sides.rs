@@ -188,7 +188,9 @@ fn native(target: &Path) -> anyhow::Result<PathBuf> {
     sh::cargo(
         &[
             "build",
-            "--release",
+            // As the pinned kernels are.
+            "--profile",
+            "fast",
             "--locked",
             "--manifest-path",
             "guest-kernels/Cargo.toml",
@@ -199,7 +201,7 @@ fn native(target: &Path) -> anyhow::Result<PathBuf> {
         ],
         &[],
     )?;
-    Ok(target.join("release/dataforge-native-kernels"))
+    Ok(target.join("fast/dataforge-native-kernels"))
 }
 
 fn script(name: &str) -> PathBuf {

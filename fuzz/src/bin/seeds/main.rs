@@ -46,6 +46,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("", "artifacts.lock", "locks"),
     ("eval-specs", "spec.lock", "locks"),
     ("eval-specs", "spec.toml", "spec"),
+    ("eval-specs/kernels", "weekday-1.0.0.wasm", "guest"),
     ("runtime/graph/fixtures", ".onnx", "onnx"),
     ("runtime/node/fixtures", ".jsonl", "datasets"),
     ("runtime/node/fixtures", ".parquet", "datasets"),

@@ -26,7 +26,7 @@ fn schemas() {
 
 #[test]
 fn formats_that_nobody_checks() {
-    for name in ["idn-email", "idn-hostname", "colour"] {
+    for name in ["colour", "Date"] {
         let text = format!(r#"{{"format": "{name}"}}"#);
         schema(&text, &format!("the schema is unusable: Unknown format: '{name}'"));
     }

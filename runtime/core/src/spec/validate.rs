@@ -2,8 +2,9 @@
 
 use super::{Measure, Method, Piece, SPEC_FORMATS, ScoreRule, Shape, Spec, SpecError};
 use crate::limits::{
-    BATCH_TOKENS_MAX, CANDIDATES_MAX, LAYERS_MAX, OPERAND_BITS, PARAMETER_ELEMENTS_MAX,
-    SEQUENCE_TOKENS_MAX, STEPS_MAX, TEMPLATE_PIECES_MAX, VARIETY_ROWS_MAX, WARM_EPOCHS_MAX,
+    BATCH_TOKENS_MAX, CANDIDATES_MAX, KERNEL_FUEL_MAX, KERNEL_MEMORY_BYTES_MAX, LAYERS_MAX,
+    OPERAND_BITS, PARAMETER_ELEMENTS_MAX, SEQUENCE_TOKENS_MAX, STEPS_MAX, TEMPLATE_PIECES_MAX,
+    VARIETY_ROWS_MAX, WARM_EPOCHS_MAX,
 };
 use std::num::NonZeroU32;
 
@@ -25,6 +26,9 @@ fn names(spec: &Spec) -> Vec<Check> {
     let (rows, kernels) = (&spec.rows, &spec.kernels);
     let varied = spec.checks.as_ref().is_some_and(|checks| checks.variety.is_some());
     let measured = !varied || rows.count_max.get() <= VARIETY_ROWS_MAX;
+    let memory = spec.limits.memory_bytes_max <= KERNEL_MEMORY_BYTES_MAX;
+    let per_row = spec.checks.as_ref().map(|checks| checks.fuel_per_row);
+    let fuel = spec.limits.fuel_per_call.max(per_row.unwrap_or_default()) <= KERNEL_FUEL_MAX;
     let bits = OPERAND_BITS.contains(&spec.numerics.operand_bits);
     vec![
         ("format", SPEC_FORMATS.contains(&spec.format), "this program reads formats 1 and 2"),
@@ -39,6 +43,8 @@ fn names(spec: &Spec) -> Vec<Check> {
         ("kernels.schema", is_file_name(&kernels.schema), "a plain file name"),
         ("kernels.tokenizer", is_file_name(&kernels.tokenizer), "a plain file name"),
         ("rows.count_max", rows.count_max >= rows.count_min, "less than count_min"),
+        ("limits.memory_bytes_max", memory, "over the limit"),
+        ("limits.fuel_per_call", fuel, "over the limit, or checks.fuel_per_row is"),
         ("rows.count_max", measured, "variety is measured of at most 2,000 rows"),
     ]
 }

@@ -60,9 +60,13 @@ const FOX: &str = "The quick brown fox jumps over the lazy dog; 素早い茶色�
 
 #[test]
 fn near_duplicates_are_near() {
+    let unseen =
+        "The q\u{ad}uick br\u{200b}own fox jumps over the lazy d\u{2060}og; 素早い茶色の狐。";
+    let sketches = SIMILARITY.sketch(&[FOX, unseen]).unwrap().value;
+    assert_eq!(sketches[0], sketches[1]);
     let edited = "the QUICK brown fox jumped over the lazy dog: 素早い茶色の狐";
     let texts = [FOX, "The quick, brown fox jumps over the lazy dog — 素早い茶色の狐!", edited, ""];
-    let sketches = value(SIMILARITY.sketch(&texts), 191_718);
+    let sketches = value(SIMILARITY.sketch(&texts), 196_002);
     assert_eq!(sketches[0], sketches[1]);
     let near = |other: usize| sketches[0].similarity(&sketches[other]);
     assert_eq!((near(1), near(2), near(3)), (Ppm(1_000_000), Ppm(780_392), Ppm(0)));
@@ -75,10 +79,10 @@ fn near_duplicates_are_near() {
 #[test]
 fn what_was_taken_is_shown() {
     let documents = [FOX, "Another document with words of its own."];
-    let index = value(CONTAMINATION.index(4, &documents), 55_256);
+    let index = value(CONTAMINATION.index(4, &documents), 56_913);
     assert_eq!(index.len(), 8 + 5 * 17);
     let texts = ["A Quick Brown Fox, jumps over it", "nothing of the sort is there", ""];
-    let found = value(CONTAMINATION.overlap(&index, &texts), 23_836);
+    let found = value(CONTAMINATION.overlap(&index, &texts), 24_141);
     assert_eq!(found[0], Evidence { ngrams: 4, found: 2, part: 2..29 });
     assert_eq!(&texts[0][found[0].part.clone()], "Quick Brown Fox, jumps over");
     assert_eq!((found[1].found, found[1].part.clone(), found[2].ngrams), (0, 0..0, 0));
@@ -104,7 +108,7 @@ fn answers_are_measured() {
 #[test]
 fn variety_is_measured() {
     let texts = ["one two three", "one two four", "five"];
-    let measures = value(DIVERSITY.measure(&texts), 70_447);
+    let measures = value(DIVERSITY.measure(&texts), 70_610);
     assert_eq!((measures.words, measures.distinct1), (7, 5.0 / 7.0));
     assert_eq!(measures.self_similarity, 0.222_222_222_222_222_3);
     let dispersion = value(DIVERSITY.dispersion(&[&[1.0, 0.0], &[0.0, 2.0]]), 2_824);

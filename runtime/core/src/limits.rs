@@ -111,8 +111,8 @@ pub const KERNEL_MEMORY_BYTES_MAX: Bytes = Bytes(1024 * 1024 * 1024);
 /// grants more is refused.
 pub const KERNEL_FUEL_MAX: Fuel = Fuel(200_000_000_000);
 
-/// Rows whose variety is measured, in one call of a kernel: of a larger dataset a sample. A spec with
-/// a rule about variety that takes more rows is refused, so that no row escapes the rule.
+/// Rows whose variety is measured, in one call of a kernel: of a larger dataset a sample. A spec
+/// with a rule about variety that takes more rows is refused, so that no row escapes the rule.
 pub const VARIETY_ROWS_MAX: u32 = 2_000;
 
 /// Pieces of the template that a spec puts around the fields of a row.

@@ -250,7 +250,7 @@ mod tests {
         let band = |index| if index < bytes / 4 { kind.into() } else { own(index).1 };
         Sketch {
             // Of the last bytes, which are the first to differ.
-            digest: std::array::from_fn(|index| byte(SIGNATURE_BYTES - 32 + index)),
+            digest: std::array::from_fn(|index| byte(index.saturating_add(96))),
             signature: std::array::from_fn(byte),
             bands: std::array::from_fn(band),
         }

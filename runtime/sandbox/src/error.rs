@@ -49,9 +49,9 @@ pub enum SandboxError {
     #[error("the kernel overflowed its call stack")]
     StackOverflow,
 
-    /// The call took far longer than its fuel lasts on any machine. Instructions that fill, copy and
-    /// initialise memory and tables cost one unit of fuel each however much they do, so fuel alone
-    /// does not bound them. Clocks differ, so nobody may be paid or slashed because of it.
+    /// The call took far longer than its fuel lasts on any machine. Instructions that fill, copy
+    /// and initialise memory and tables cost one unit of fuel each however much they do, so fuel
+    /// alone does not bound them. Clocks differ, so nobody may be paid or slashed because of it.
     #[error("the kernel ran for more than {seconds} s, far longer than its fuel should last")]
     TooSlow {
         /// What it was given.

@@ -28,10 +28,11 @@
 //! | answer of a call | bytes | [`output_bytes_max`](KernelLimits::output_bytes_max) | refused |
 //!
 //! What a submission is blamed for, when its rows make a pinned kernel reach a limit, is for the
-//! caller to say: memory, fuel and answer reject it. What is refused uncompiled bounds the time and
-//! the memory that compiling takes: each number there is why a small guest cannot ask for minutes or
-//! gigabytes, and is twice or more of what the pinned kernels need. Work is counted for the rows of a call together: a batch that passes the limit
-//! is rejected with the numbers of its rows.
+//! caller to say: memory, fuel and answer reject it. What is refused uncompiled bounds the time
+//! and the memory that compiling takes: each number there is why a small guest cannot ask for
+//! minutes or gigabytes, and leaves room above what the pinned kernels need. Work is counted for
+//! the rows of a call together: a batch that passes the limit is rejected with the numbers of its
+//! rows.
 //!
 //! Limits of a call bound one call, because every call has a fresh instance. All of them change
 //! verdicts, so people who compare results must use the same values; the defaults are meant for

@@ -1,6 +1,6 @@
-//! Checkers: every command under `guest-kernels/hostile/commands/` ends as `ends/commands.txt` says,
-//! for the same fuel, and harms nobody, and the pinned ones answer as their pages say, for golden
-//! fuel.
+//! Checkers: every command under `guest-kernels/hostile/commands/` ends as `ends/commands.txt`
+//! says, for the same fuel, and harms nobody, and the pinned ones answer as their pages say, for
+//! golden fuel.
 
 #![expect(clippy::unwrap_used, reason = "a failing helper fails its test")]
 

@@ -1,5 +1,5 @@
-//! Every guest under `guest-kernels/hostile/` ends as `ends/kernels.txt` says, for the same fuel, and
-//! the sandbox goes on to serve the next call.
+//! Every guest under `guest-kernels/hostile/` ends as `ends/kernels.txt` says, for the same fuel,
+//! and the sandbox goes on to serve the next call.
 
 #![expect(clippy::unwrap_used, reason = "a failing helper fails its test")]
 

@@ -64,7 +64,7 @@ fn clippy() -> anyhow::Result<()> {
     sh::cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"], &[])
 }
 
-/// The kernels' own tests, natively: what they compute, by golden vectors and the field's references.
+/// The tests of the kernels, natively: what they compute, by golden vectors of the references.
 fn guests() -> anyhow::Result<()> {
     let guests = ["--workspace", "--locked", "--manifest-path", "guest-kernels/Cargo.toml"];
     let target = sh::target().join("guests");

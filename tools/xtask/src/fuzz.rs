@@ -58,8 +58,9 @@ const fn target(name: &'static str, input_kib_max: u32, allocation_mib_max: u32)
 }
 
 /// Every target. An import may compute constants of 2^24 elements of 8 bytes; a dataset may be
-/// compressed a thousandfold, and a page of it is held, in a buffer that doubles; a guest is compiled,
-/// and has memory of its own; nothing else may ask for more than a small multiple of its input.
+/// compressed a thousandfold, and a page of it is held, in a buffer that doubles; a guest is
+/// compiled, and has memory of its own; nothing else may ask for more than a small multiple of its
+/// input.
 const TARGETS: &[Target] = &[
     target("artifacts", 16, 8),
     target("bisect", 4, 4),

@@ -236,8 +236,12 @@ pub(crate) fn report_json(report: &CheckReport) -> Value {
 }
 
 fn faults_json(faults: &[RowFault]) -> Value {
-    let fault = |RowFault { row, pointer, reason }: &RowFault| json!({"row": row, "pointer": pointer, "reason": reason, "hint": hint(reason)});
-    faults.iter().map(fault).collect()
+    let mut listed = vec![];
+    for RowFault { row, pointer, reason } in faults {
+        let hint = hint(reason);
+        listed.push(json!({"row": row, "pointer": pointer, "reason": reason, "hint": hint}));
+    }
+    json!(listed)
 }
 
 /// What to do about a fault, told by a part of its reason; the first that fits. Reasons that quote
@@ -307,7 +311,8 @@ fn survey_json(
         json!({"row": known.row, "share": share, "part": known.part})
     };
     value["known"] = json!(survey.known_rows.map(|rows| {
-        json!({"hint": KNOWN_HINT, "rows_total": rows, "rows": survey.known.iter().map(known).collect::<Vec<_>>()})
+        let listed: Vec<Value> = survey.known.iter().map(known).collect();
+        json!({"hint": KNOWN_HINT, "rows_total": rows, "rows": listed})
     }));
     value["variety"] = json!(survey.variety.map(|measures| {
         json!({

@@ -37,8 +37,7 @@ pub(crate) const FUNCTION_BYTES_MAX: u64 = 128 << 10;
 /// cost a compiler grows with their square.
 pub(crate) const BRANCHES_MAX: u64 = 10_000;
 
-/// Those of all functions together: twice as many as the pinned kernels have, and less than a
-/// minute in the costliest arrangement.
+/// Those of all functions together: twice as many as the largest pinned kernel has.
 pub(crate) const BRANCHES_TOTAL_MAX: u64 = 400_000;
 
 /// Locals of one function. They need not stand in the module one by one, so that a few bytes could

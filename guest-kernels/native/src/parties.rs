@@ -142,6 +142,10 @@ fn similarity(input: &str, passes: usize) -> Answered {
 
 fn tokenizer(json: Vec<u8>, input: &str, passes: usize) -> Answered {
     let call = |texts| tokenizer::Kernel::encode(json.clone(), texts);
-    let (seconds, ids) = timed(passes, &texts(input)?, call)?;
-    Ok((seconds, ids.iter().map(|ids| json!(ids)).collect()))
+    let (seconds, outcomes) = timed(passes, &texts(input)?, call)?;
+    let line = |outcome: &tokenizer::TextOutcome| match outcome {
+        tokenizer::TextOutcome::Ok(ids) => json!(ids),
+        tokenizer::TextOutcome::Fault(reason) => json!(reason),
+    };
+    Ok((seconds, outcomes.iter().map(line).collect()))
 }

@@ -4,7 +4,9 @@
 //! token is settled when it is loaded.
 
 use crate::spellings::Spellings;
-use tokenizers::{ModelWrapper, Tokenizer};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use tokenizers::{Model, ModelWrapper, Tokenizer};
 
 pub(crate) struct Encoder(Tokenizer);
 
@@ -34,6 +36,20 @@ impl Encoder {
         load().map(Self).map_err(|error| format!("the tokenizer cannot be loaded: {error}"))
     }
 
+    /// The special tokens by their ids, but for the one that stands for unknown text. `json` is
+    /// what this was loaded from.
+    pub(crate) fn control(&self, json: &[u8]) -> Result<BTreeMap<u32, String>, String> {
+        let special = self.0.get_added_tokens_decoder().into_iter();
+        let mut control: BTreeMap<u32, String> = special
+            .filter(|(_, token)| token.special)
+            .map(|(id, token)| (id, token.content))
+            .collect();
+        if let Some(id) = unknown(self.0.get_model(), json)? {
+            control.remove(&id);
+        }
+        Ok(control)
+    }
+
     /// The spellings of the special tokens.
     pub(crate) fn spellings(&self) -> Result<Spellings, String> {
         Spellings::of(&self.0)
@@ -46,6 +62,33 @@ impl Encoder {
             .map_err(|error| format!("a text cannot be encoded: {error}"))?;
         Ok(encoding.get_ids().to_vec())
     }
+}
+
+/// The id of text that the vocabulary cannot spell.
+fn unknown(model: &ModelWrapper, json: &[u8]) -> Result<Option<u32>, String> {
+    let token = match model {
+        ModelWrapper::BPE(model) => model.unk_token.as_ref(),
+        ModelWrapper::WordPiece(model) => Some(&model.unk_token),
+        ModelWrapper::WordLevel(model) => Some(&model.unk_token),
+        // It has the id and does not tell.
+        ModelWrapper::Unigram(_) => {
+            let File { model: Unigram { unk_id } } = serde_json::from_slice(json)
+                .map_err(|error| format!("the tokenizer cannot be loaded: {error}"))?;
+            return Ok(unk_id);
+        }
+    };
+    Ok(token.and_then(|token| model.token_to_id(token)))
+}
+
+/// The part of a `tokenizer.json` that says which piece of a Unigram model is unknown text.
+#[derive(Deserialize)]
+struct File {
+    model: Unigram,
+}
+
+#[derive(Deserialize)]
+struct Unigram {
+    unk_id: Option<u32>,
 }
 
 /// Whether the ids of one text may differ from call to call, as is wanted in training.

@@ -12,12 +12,13 @@ mod spellings;
 mod template;
 
 pub use bindings::exports::dataforge::kernel::tokens::{
-    Chat, ChatOutcome, ChatTokens, Guest, Template,
+    Chat, ChatOutcome, ChatTokens, Guest, Template, TextOutcome,
 };
 use dataforge_kernel_sdk::bounded;
 use encoder::Encoder;
 use messages::Message;
 use spellings::Spellings;
+use std::collections::BTreeMap;
 use template::Renderer;
 
 dataforge_kernel_sdk::kernel!("tokenizer" in "../../wit/2.0.0");
@@ -26,9 +27,14 @@ dataforge_kernel_sdk::kernel!("tokenizer" in "../../wit/2.0.0");
 pub struct Kernel;
 
 impl Guest for Kernel {
-    fn encode(tokenizer_json: Vec<u8>, texts: Vec<String>) -> Result<Vec<Vec<u32>>, String> {
+    fn encode(tokenizer_json: Vec<u8>, texts: Vec<String>) -> Result<Vec<TextOutcome>, String> {
         let encoder = Encoder::plain(&tokenizer_json).map_err(bounded)?;
-        texts.iter().map(|text| encoder.encode(text).map_err(bounded)).collect()
+        let control = encoder.control(&tokenizer_json)?;
+        let outcome = |text: &String| match plain(&encoder, &control, text) {
+            Ok(ids) => TextOutcome::Ok(ids),
+            Err(reason) => TextOutcome::Fault(bounded(reason)),
+        };
+        Ok(texts.iter().map(outcome).collect())
     }
 
     fn encode_chats(
@@ -44,6 +50,20 @@ impl Guest for Kernel {
             Err(reason) => ChatOutcome::Fault(bounded(reason)),
         };
         Ok(chats.iter().map(outcome).collect())
+    }
+}
+
+/// The ids of a text. A vocabulary may have control tokens among its words, so that a text spells
+/// one though no special token is looked for.
+fn plain(
+    encoder: &Encoder,
+    control: &BTreeMap<u32, String>,
+    text: &str,
+) -> Result<Vec<u32>, String> {
+    let ids = encoder.encode(text)?;
+    match ids.iter().find_map(|id| control.get(id)) {
+        Some(token) => Err(format!("the text spells the control token {token}")),
+        None => Ok(ids),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is refused, by row and by call, and what a template can do.
 
-use dataforge_kernel_tokenizer_2::{Chat, ChatOutcome, Guest, Kernel, Template};
+use dataforge_kernel_tokenizer_2::{Chat, ChatOutcome, Guest, Kernel, Template, TextOutcome};
 use serde_json::{Value, json};
 
 const PLAIN: &str = "{% for m in messages %}{{ m.role }}: {{ m.content }};{% endfor %}";
@@ -146,8 +146,15 @@ fn text_alone_is_plain_and_nothing_is_added() {
     json["padding"] = json!({"strategy": {"Fixed": 9}, "direction": "Right",
         "pad_to_multiple_of": null, "pad_id": 0, "pad_type_id": 0, "pad_token": "<|endoftext|>"});
     let texts = ["", "the user", "<s>"].map(str::to_owned).to_vec();
-    let ids = Kernel::encode(json.to_string().into_bytes(), texts.clone()).unwrap();
-    assert_eq!(ids, Kernel::encode(tokenizer(), texts).unwrap());
+    let encode = |json: Vec<u8>| -> Vec<Vec<u32>> {
+        let ids = |outcome| match outcome {
+            TextOutcome::Ok(ids) => ids,
+            TextOutcome::Fault(reason) => panic!("{reason}"),
+        };
+        Kernel::encode(json, texts.clone()).unwrap().into_iter().map(ids).collect()
+    };
+    let ids = encode(json.to_string().into_bytes());
+    assert_eq!(ids, encode(tokenizer()));
     assert_eq!(ids.iter().map(Vec::len).collect::<Vec<_>>(), [0, 3, 3]);
     let error = Kernel::encode(b"[]".to_vec(), vec![]).unwrap_err();
     assert!(error.contains("the tokenizer cannot be loaded"), "{error}");

@@ -1,7 +1,7 @@
 //! Models other than the byte-level BPE of `tokenizer.json`: ids as `tokenizers` 0.22.2 gives them,
 //! and those whose ids would be up to chance.
 
-use dataforge_kernel_tokenizer_2::{Guest, Kernel};
+use dataforge_kernel_tokenizer_2::{Guest, Kernel, TextOutcome};
 
 fn tokenizer(pre_tokenizer: &str, model: &str) -> Vec<u8> {
     let json = format!(
@@ -12,9 +12,20 @@ fn tokenizer(pre_tokenizer: &str, model: &str) -> Vec<u8> {
     json.into_bytes()
 }
 
-fn encode(tokenizer: &[u8], texts: &[&str]) -> Result<Vec<Vec<u32>>, String> {
+/// Of each text its ids or why it has none.
+type Outcomes = Vec<Result<Vec<u32>, String>>;
+
+fn outcomes(tokenizer: &[u8], texts: &[&str]) -> Result<Outcomes, String> {
     let texts = texts.iter().map(|text| (*text).to_owned()).collect();
-    Kernel::encode(tokenizer.to_vec(), texts)
+    let outcome = |outcome| match outcome {
+        TextOutcome::Ok(ids) => Ok(ids),
+        TextOutcome::Fault(reason) => Err(reason),
+    };
+    Ok(Kernel::encode(tokenizer.to_vec(), texts)?.into_iter().map(outcome).collect())
+}
+
+fn encode(tokenizer: &[u8], texts: &[&str]) -> Result<Vec<Vec<u32>>, String> {
+    outcomes(tokenizer, texts)?.into_iter().collect()
 }
 
 fn unigram(more: &str) -> Vec<u8> {
@@ -32,6 +43,41 @@ fn unigram(more: &str) -> Vec<u8> {
 fn unigram_takes_the_likeliest_pieces() {
     let found = encode(&unigram(""), &["ab ab b", "ba", "aé b", ""]).unwrap();
     assert_eq!(found, [vec![5, 5, 1, 3], vec![1, 3, 2], vec![1, 2, 0, 1, 3], vec![]]);
+}
+
+/// A text that the vocabulary cannot spell is at fault where nothing stands for it, and so is one
+/// that spells a control token which is among the words; the texts beside it have their ids.
+#[test]
+fn a_text_without_ids_is_at_fault_by_itself() {
+    let special = |id: u32, content: &str| {
+        format!(
+            r#"{{"id": {id}, "content": "{content}", "special": true, "normalized": false,
+            "single_word": false, "lstrip": false, "rstrip": false}}"#
+        )
+    };
+    let with = |tokenizer: Vec<u8>, added: &[String]| {
+        let json = String::from_utf8(tokenizer).unwrap();
+        let added = format!(r#""added_tokens": [{}]"#, added.join(", "));
+        json.replace(r#""added_tokens": []"#, &added).into_bytes()
+    };
+    let words = r#"{"type": "WordLevel", "unk_token": "<unk>",
+        "vocab": {"<unk>": 0, "</s>": 1, "a": 2}}"#;
+    let words = with(
+        tokenizer(r#"{"type": "WhitespaceSplit"}"#, words),
+        &[special(0, "<unk>"), special(1, "</s>")],
+    );
+    let spelt = Err("the text spells the control token </s>".to_owned());
+    let expect = [Ok(vec![2]), spelt.clone(), Ok(vec![0, 2])];
+    assert_eq!(outcomes(&words, &["a", "a </s>", "b a"]).unwrap(), expect);
+    let pieces = String::from_utf8(unigram("")).unwrap();
+    let pieces = pieces.replace(r#"["b", -2.5]"#, r#"["</s>", -2.5]"#).into_bytes();
+    let pieces = with(pieces, &[special(0, "<unk>"), special(3, "</s>")]);
+    assert_eq!(outcomes(&pieces, &["a</s>", "é"]).unwrap(), [spelt, Ok(vec![1, 0])]);
+    let silent =
+        String::from_utf8(unigram("")).unwrap().replace(r#""unk_id": 0"#, r#""unk_id": null"#);
+    let found = outcomes(silent.as_bytes(), &["a", "é"]).unwrap();
+    assert_eq!(found[0], Ok(vec![1, 2]));
+    assert!(found[1].as_ref().unwrap_err().starts_with("a text cannot be encoded: "), "{found:?}");
 }
 
 #[test]

@@ -276,7 +276,7 @@ fn published_specs_keep_their_ids() {
     }
     published! {
         "date/1" is "57d67d1f8cab9ca6ff941da282679d34c4761cf16771d4e806c1b57eb34cff71";
-        "date/2" is "44dcf98c035fb486f81de40a047537daa4229ff1867e8d4cf02adab9640a1028";
+        "date/2" is "204228e73f914cc93471265c8d3c4dcda6a984967b51b01430aef9d4a4d77f09";
         "diagnosis/1" is "eade3bc42729814c57865132e217cec0fa284bc2c45f61746f8fa41fcb0f4349";
     }
 }

@@ -36,11 +36,13 @@ pub(crate) fn embed(
 ) -> Result<Vec<Vec<f32>>, EvaluateError> {
     let read = |artifact| world.read(Pinned::Artifact(artifact)).map_err(EvaluateError::World);
     let encoded = tokenizer.encode(&read(TOKENIZER)?, texts).map_err(in_kernel(name))?;
-    let framed = |mut ids: Vec<u32>| {
+    let framed = |ids: Result<Vec<u32>, String>| {
+        // What has no ids is as far from the others as an empty text.
+        let mut ids = ids.unwrap_or_default();
         ids.truncate(POSITIONS - 2);
         [vec![START], ids, vec![END]].concat()
     };
-    let tokens: Vec<Vec<u32>> = encoded.ids.into_iter().map(framed).collect();
+    let tokens: Vec<Vec<u32>> = encoded.value.into_iter().map(framed).collect();
     let shape = BertShape::MINILM_L6;
     let weights = read_weights(&read(MODEL)?, bert::parameters(&shape))
         .map_err(|source| EvaluateError::Weights { artifact: MODEL.into(), source })?;

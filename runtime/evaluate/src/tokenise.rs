@@ -134,21 +134,12 @@ impl Inspector {
             match blame(encoded?.1, &self.spec.kernels.tokenizer)? {
                 Ok(encoded) => {
                     *fuel += encoded.fuel;
-                    ids.extend(encoded.ids);
+                    ids.extend(encoded.value);
                 }
                 Err(reason) => return Ok(Err(reason)),
             }
         }
-        let mut ids = ids.into_iter();
-        let mut tokens = |pieces: &[Piece]| -> Vec<u32> {
-            let tokens = |piece: &Piece| match piece {
-                Piece::Text(_) => ids.next().unwrap_or_default(),
-                Piece::Token(id) => vec![*id],
-            };
-            pieces.iter().flat_map(tokens).collect()
-        };
-        let row = |row: &[Vec<Piece>; 2]| Ok(row.each_ref().map(|pieces| tokens(pieces)));
-        Ok(Ok(rows.iter().map(row).collect()))
+        Ok(Ok(gathered(&rows, ids)))
     }
 
     fn token_row(&self, prompt: &[u32], output: &[u32]) -> Result<TokenRow, String> {
@@ -192,4 +183,42 @@ fn framed(before: &[Piece], field: &str, after: &[Piece]) -> Vec<Piece> {
         }
     }
     framed
+}
+
+/// Rows with the ids of their texts, which are those of all rows in order. A row is at fault as
+/// soon as one of its texts is.
+fn gathered(rows: &[[Vec<Piece>; 2]], ids: Vec<Result<Vec<u32>, String>>) -> Vec<Encoded> {
+    let mut ids = ids.into_iter();
+    let mut tokens = |piece: &Piece| match piece {
+        Piece::Text(_) => ids.next().unwrap_or_else(|| Ok(vec![])),
+        Piece::Token(id) => Ok(vec![*id]),
+    };
+    let mut row = |row: &[Vec<Piece>; 2]| -> Encoded {
+        // Of both and to their ends, so that a fault leaves no texts to the next row.
+        let [prompt, output] = row
+            .each_ref()
+            .map(|pieces| pieces.iter().map(&mut tokens).collect::<Vec<Result<_, _>>>());
+        let whole = |pieces: Vec<Result<Vec<u32>, String>>| -> Result<Vec<u32>, String> {
+            Ok(pieces.into_iter().collect::<Result<Vec<_>, _>>()?.concat())
+        };
+        Ok([whole(prompt)?, whole(output)?])
+    };
+    rows.iter().map(&mut row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The texts of a row stay its own when one before it has no ids.
+    #[test]
+    fn a_text_without_ids_is_the_fault_of_its_row() {
+        let text = |text: &str| Piece::Text(text.to_owned());
+        let row = || [vec![Piece::Token(1), text("a"), text("b")], vec![text("c")]];
+        let refused = "refused".to_owned();
+        let texts = [Ok(vec![7]), Err(refused.clone()), Ok(vec![8])];
+        let ids = texts.into_iter().chain([Ok(vec![2, 3]), Ok(vec![]), Ok(vec![4])]).collect();
+        let expect = [Err(refused), Ok([vec![1, 2, 3], vec![4]])];
+        assert_eq!(gathered(&[row(), row()], ids), expect);
+    }
 }

@@ -13,7 +13,7 @@
 //! let tokenizer = std::fs::read("tokenizer.json")?;
 //! let kernel = Sandbox::new()?.tokenizer_kernel(&wasm, KernelLimits::default())?;
 //! let encoded = kernel.encode(&tokenizer, &["one text", "another"])?;
-//! println!("{:?} for {} units of fuel", encoded.ids, encoded.fuel);
+//! println!("{:?} for {} units of fuel", encoded.value, encoded.fuel);
 //! # Ok(())
 //! # }
 //! ```
@@ -48,4 +48,4 @@ pub use pack::pack;
 pub use sandbox::{Sandbox, Traps};
 pub use schema::{Checked, RowOutcome, SchemaKernel, SchemaRules, Shape};
 pub use similarity::SimilarityKernel;
-pub use tokenizer::{Chat, ChatTemplate, ChatTokens, Encoded, TokenizerKernel};
+pub use tokenizer::{Chat, ChatTemplate, ChatTokens, TokenizerKernel};

@@ -9,15 +9,6 @@ use crate::kernel::{Answer, Function, Kernel, check_count, exports, list_bytes};
 use crate::message::bounded;
 use crate::{KernelLimits, SandboxError};
 
-/// The answer to [`TokenizerKernel::encode`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Encoded {
-    /// One list of token ids for each text, in order.
-    pub ids: Vec<Vec<u32>>,
-    /// Fuel that the call took: the same on every machine.
-    pub fuel: u64,
-}
-
 /// A Hugging Face chat template.
 #[derive(Clone, Copy, Debug, ComponentType, Lower)]
 #[component(record)]
@@ -53,29 +44,55 @@ pub struct ChatTokens {
 }
 
 /// A compiled tokenizer kernel.
-pub struct TokenizerKernel {
-    encode: Kernel<Encode>,
-    chats: Option<Kernel<EncodeChats>>,
+pub struct TokenizerKernel(Version);
+
+enum Version {
+    /// Of which one text without ids fails the whole call, and which knows no chats.
+    One(Kernel<EncodeAll>),
+    Two {
+        encode: Kernel<Encode>,
+        chats: Kernel<EncodeChats>,
+    },
 }
 
 impl TokenizerKernel {
     pub(crate) fn new(component: &Component, limits: KernelLimits) -> Result<Self, SandboxError> {
+        if EncodeAll::INTERFACES.iter().any(|name| exports(component, name)) {
+            return Ok(Self(Version::One(Kernel::new(component, limits)?)));
+        }
         let encode: Kernel<Encode> = Kernel::new(component, limits)?;
-        let chats = EncodeChats::INTERFACES.iter().any(|name| exports(component, name));
-        let chats = chats.then(|| encode.another()).transpose()?;
-        Ok(Self { encode, chats })
+        Ok(Self(Version::Two { chats: encode.another()?, encode }))
     }
 
-    /// Encodes texts with the tokenizer that a Hugging Face `tokenizer.json` describes.
+    /// Encodes texts with the tokenizer that a Hugging Face `tokenizer.json` describes; for each,
+    /// in order, its ids or why it has none. A kernel of version 1 fails the call for such a text.
     ///
     /// The errors are those of [`SandboxError`]; a tokenizer that cannot be loaded is
     /// [`SandboxError::Reported`]. The tokenizer is loaded anew by each call, so batches should be
     /// large.
-    pub fn encode(&self, tokenizer_json: &[u8], texts: &[&str]) -> Result<Encoded, SandboxError> {
+    pub fn encode(
+        &self,
+        tokenizer_json: &[u8],
+        texts: &[&str],
+    ) -> Result<Answer<Vec<Result<Vec<u32>, String>>>, SandboxError> {
         let bytes = tokenizer_json.len() as u64 + list_bytes(texts.iter().map(|text| text.len()));
-        let (ids, fuel) = self.encode.call((tokenizer_json, texts), texts.len(), bytes)?;
-        check_count("texts", ids.len(), texts.len())?;
-        Ok(Encoded { ids, fuel })
+        let parameters = (tokenizer_json, texts);
+        let (value, fuel): (Vec<_>, _) = match &self.0 {
+            Version::One(kernel) => {
+                let (ids, fuel) = kernel.call(parameters, texts.len(), bytes)?;
+                (ids.into_iter().map(Ok).collect(), fuel)
+            }
+            Version::Two { encode, .. } => {
+                let (outcomes, fuel) = encode.call(parameters, texts.len(), bytes)?;
+                let outcome = |outcome| match outcome {
+                    TextOutcome::Ok(ids) => Ok(ids),
+                    TextOutcome::Fault(reason) => Err(bounded(&reason)),
+                };
+                (outcomes.into_iter().map(outcome).collect(), fuel)
+            }
+        };
+        check_count("texts", value.len(), texts.len())?;
+        Ok(Answer { value, fuel })
     }
 
     /// Encodes chats by a template; for each, in order, its tokens or why it has none.
@@ -88,7 +105,7 @@ impl TokenizerKernel {
         template: &ChatTemplate<'_>,
         chats: &[Chat<'_>],
     ) -> Result<Answer<Vec<Result<ChatTokens, String>>>, SandboxError> {
-        let Some(kernel) = &self.chats else {
+        let Version::Two { chats: kernel, .. } = &self.0 else {
             let reason = "a tokenizer kernel of version 1 knows no chats";
             return Err(SandboxError::Reported(reason.to_owned()));
         };
@@ -107,17 +124,25 @@ impl TokenizerKernel {
     }
 }
 
-pub(crate) enum Encode {}
+pub(crate) enum EncodeAll {}
 
-impl Function for Encode {
-    const INTERFACES: &'static [&'static str] =
-        &["dataforge:kernel/tokens@1.0.0", "dataforge:kernel/tokens@2.0.0"];
+impl Function for EncodeAll {
+    const INTERFACES: &'static [&'static str] = &["dataforge:kernel/tokens@1.0.0"];
     const NAME: &'static str = "encode";
     type Params<'a> = (&'a [u8], &'a [&'a str]);
     type Answer = Vec<Vec<u32>>;
 }
 
-enum EncodeChats {}
+pub(crate) enum Encode {}
+
+impl Function for Encode {
+    const INTERFACES: &'static [&'static str] = &["dataforge:kernel/tokens@2.0.0"];
+    const NAME: &'static str = "encode";
+    type Params<'a> = (&'a [u8], &'a [&'a str]);
+    type Answer = Vec<TextOutcome>;
+}
+
+pub(crate) enum EncodeChats {}
 
 impl Function for EncodeChats {
     const INTERFACES: &'static [&'static str] = &["dataforge:kernel/tokens@2.0.0"];
@@ -128,7 +153,16 @@ impl Function for EncodeChats {
 
 #[derive(ComponentType, Lift)]
 #[component(variant)]
-enum ChatOutcome {
+pub(crate) enum TextOutcome {
+    #[component(name = "ok")]
+    Ok(Vec<u32>),
+    #[component(name = "fault")]
+    Fault(String),
+}
+
+#[derive(ComponentType, Lift)]
+#[component(variant)]
+pub(crate) enum ChatOutcome {
     #[component(name = "ok")]
     Ok(ChatTokens),
     #[component(name = "fault")]

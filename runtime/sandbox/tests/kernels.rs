@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use dataforge_sandbox::{
-    Encoded, KernelLimits, RowOutcome, Sandbox, SandboxError, SchemaKernel, SchemaRules,
+    Answer, KernelLimits, RowOutcome, Sandbox, SandboxError, SchemaKernel, SchemaRules,
     TokenizerKernel,
 };
 
@@ -203,7 +203,8 @@ const TOKENIZER_JSON: &str = r#"{
 
 #[track_caller]
 fn check_ids(text: &str, expect: &[u32]) {
-    assert_eq!(TOKENIZER.encode(TOKENIZER_JSON.as_bytes(), &[text]).unwrap().ids, [expect]);
+    let found = TOKENIZER.encode(TOKENIZER_JSON.as_bytes(), &[text]).unwrap().value;
+    assert_eq!(found, [Ok(expect.to_vec())]);
 }
 
 #[test]
@@ -234,8 +235,8 @@ fn a_tokenizer_that_cannot_be_used_is_reported() {
 fn a_batch_of_texts() {
     let texts: Vec<String> = (0..1000).map(|i| format!("ab a{}b\nab", " ".repeat(i % 5))).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let Encoded { ids, fuel } = TOKENIZER.encode(TOKENIZER_JSON.as_bytes(), &texts).unwrap();
-    assert_eq!(ids.len(), texts.len());
-    check_ids(texts[999], &ids[999]);
+    let Answer { value, fuel } = TOKENIZER.encode(TOKENIZER_JSON.as_bytes(), &texts).unwrap();
+    assert_eq!(value.len(), texts.len());
+    check_ids(texts[999], value[999].as_ref().unwrap());
     assert_eq!(fuel, 80_088_900);
 }

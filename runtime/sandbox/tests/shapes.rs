@@ -90,7 +90,7 @@ fn a_batch_takes_golden_fuel() {
     let schema = r#"{"required": ["input"], "properties": {"output": {"maxLength": 9}}}"#;
     let rules = SchemaRules::pair(schema, "input", "output", 12);
     let checked = SCHEMA.check(&rules, &lines).unwrap();
-    assert_eq!(checked.fuel, 33_801_726);
+    assert_eq!(checked.fuel, 33_773_033);
     assert_eq!(SCHEMA.check(&rules, &lines).unwrap(), checked);
 }
 
@@ -125,8 +125,19 @@ fn chats_are_rendered_and_encoded() {
     assert_eq!((&tokens.prompt[..], &tokens.reply[..]), (&[1, 5, 3, 0, 2, 5][..], &[4, 4, 0][..]));
     assert!(answer.value[1].as_ref().unwrap_err().contains("<end>"));
     assert!(answer.value[2].is_err());
-    assert_eq!(answer.fuel, 700_091);
-    assert_eq!(TOKENIZER.encode(TOKENIZER_JSON.as_bytes(), &["xy"]).unwrap().ids, [[3, 4]]);
+    assert_eq!(answer.fuel, 700_143);
+    let texts = TOKENIZER.encode(TOKENIZER_JSON.as_bytes(), &["xy"]).unwrap().value;
+    assert_eq!(texts, [Ok(vec![3, 4])]);
+}
+
+#[test]
+fn a_text_without_ids_is_told_beside_the_others() {
+    let (before, _) = TOKENIZER_JSON.split_once(r#""model":"#).unwrap();
+    let words = r#"{"type": "WordLevel", "unk_token": "?", "vocab": {"x": 3, "y": 4}}"#;
+    let json = format!(r#"{before} "model": {words}}}"#);
+    let found = TOKENIZER.encode(json.as_bytes(), &["y", "z", "x"]).unwrap().value;
+    assert_eq!([&found[0], &found[2]], [&Ok(vec![4]), &Ok(vec![3])]);
+    assert!(found[1].as_ref().unwrap_err().starts_with("a text cannot be encoded"), "{found:?}");
 }
 
 #[test]

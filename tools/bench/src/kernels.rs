@@ -212,9 +212,10 @@ fn similarity(wasm: &[u8], input: &str, passes: usize) -> Answered {
 fn tokenizer(wasm: &[u8], json: &Path, input: &str, passes: usize) -> Answered {
     let kernel = Sandbox::new()?.tokenizer_kernel(wasm, KernelLimits::default())?;
     let (json, texts) = (fs::read(json)?, texts(input)?);
-    let call = |texts: &[&str]| Ok(kernel.encode(&json, texts)?.ids);
-    let (seconds, ids) = timed(passes, &strs(&texts), call)?;
-    Ok((seconds, ids.iter().map(|ids| json!(ids)).collect()))
+    let call = |texts: &[&str]| Ok(kernel.encode(&json, texts)?.value);
+    let (seconds, outcomes) = timed(passes, &strs(&texts), call)?;
+    let line = |outcome: Result<Vec<u32>, String>| outcome.map_or_else(Value::from, Value::from);
+    Ok((seconds, outcomes.into_iter().map(line).collect()))
 }
 
 fn strs(texts: &[String]) -> Vec<&str> {

@@ -78,8 +78,8 @@ fn batch(artifacts: &Artifacts) -> anyhow::Result<(Recipe, Vec<TensorProto>)> {
     let kernel = kernel.map_err(anyhow::Error::from_boxed)?;
     let kernel = Sandbox::new()?.tokenizer_kernel(&kernel, KernelLimits::default())?;
     let (mut ids, mut real) = (Vec::new(), Vec::new());
-    for text in kernel.encode(&artifacts.read(TOKENIZER)?, &TEXTS)?.ids {
-        let mut row = [vec![START], text, vec![END]].concat();
+    for text in kernel.encode(&artifacts.read(TOKENIZER)?, &TEXTS)?.value {
+        let mut row = [vec![START], text.map_err(anyhow::Error::msg)?, vec![END]].concat();
         row.truncate(POSITIONS);
         real.extend((0..POSITIONS).map(|at| if at < row.len() { 1.0 } else { 0.0 }));
         row.resize(POSITIONS, PAD);

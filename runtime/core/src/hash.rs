@@ -112,6 +112,19 @@ digests! {
     MerkleRoot;
     /// What a validator signs and peers compare; see [`crate::proof::ScoreProof::digest`].
     ProofDigest;
+    /// The public key under which a miner or validator is known on chain. Not a digest, but carried
+    /// like one.
+    HotkeyId;
+    /// What somebody promised to reveal.
+    Commitment;
+    /// The rules of a market; see `Rules::id` of the settle crate.
+    RulesId;
+    /// The state of a market between two epochs; see `Ledger::digest` of the settle crate.
+    LedgerDigest;
+    /// Every event of an epoch, in order; see `log` of the settle crate.
+    LogDigest;
+    /// What an epoch came to; see `Report::digest` of the settle crate.
+    SettlementDigest;
 }
 
 /// An incremental SHA-256 under a domain tag.

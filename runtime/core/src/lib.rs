@@ -19,6 +19,7 @@ pub mod plan;
 pub mod proof;
 pub mod random;
 pub mod score;
+pub mod significance;
 pub mod similarity;
 pub mod spec;
 pub mod state;

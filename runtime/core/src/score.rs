@@ -39,7 +39,7 @@ pub fn lift(
     trained: &Metrics,
     control: Option<&Metrics>,
 ) -> MicroNats {
-    let chance = MicroNats(round(libm::log(f64::from(candidates)) * 1e6));
+    let chance = chance(candidates);
     let loss = |of: &Metrics| match rule.measure() {
         Measure::Choice => of.choice_loss,
         Measure::Nll => of.token_nll,
@@ -57,6 +57,21 @@ pub fn lift(
     let reference = control.map_or(ignorant, loss);
     let lift = MicroNats(reference.0.saturating_sub(loss(trained).0));
     if learned { lift } else { lift.min(MicroNats(0)) }
+}
+
+/// The choice loss of guessing: ln of the number of candidates.
+fn chance(candidates: u32) -> MicroNats {
+    MicroNats(round(libm::log(f64::from(candidates)) * 1e6))
+}
+
+/// The lift that counts as one where specs are paid for side by side: all that there is to learn
+/// about candidates, or one nat per token.
+#[must_use]
+pub fn unit(rule: &ScoreRule, candidates: u32) -> MicroNats {
+    match rule.measure() {
+        Measure::Choice => chance(candidates),
+        Measure::Nll => MicroNats(1_000_000),
+    }
 }
 
 /// −ln of the answer's share when each candidate weighs e to its log-probability: the choice loss

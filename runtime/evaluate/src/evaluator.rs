@@ -149,6 +149,13 @@ impl<'w> Evaluator<'w> {
         self.baseline
     }
 
+    /// What the lift of a proof about this benchmark is above, with the spec's confidence; nothing
+    /// where it has none. See [`dataforge_core::significance`].
+    #[must_use]
+    pub fn bound(&self, proof: &ScoreProof) -> Option<MicroNats> {
+        self.questions.bound(self.setup.spec.spec(), proof)
+    }
+
     /// Evaluates one submission: the bytes of its file, under the epoch's seed.
     ///
     /// # Errors

@@ -4,8 +4,10 @@ use crate::error::EvaluateError;
 use crate::inspect::Inspector;
 use dataforge_core::benchmark::{Benchmark, BenchmarkRow};
 use dataforge_core::plan::TokenRow;
-use dataforge_core::proof::{Metrics, RowResult};
+use dataforge_core::proof::{Metrics, RowResult, Run, ScoreProof};
 use dataforge_core::score;
+use dataforge_core::significance::{self, Answers};
+use dataforge_core::spec::Spec;
 use dataforge_core::units::MicroNats;
 use std::iter::repeat_n;
 
@@ -41,6 +43,25 @@ impl Questions {
     pub(crate) fn prompts(&self, rows: usize) -> Vec<Vec<u32>> {
         let first = self.candidates.iter().step_by(self.per_row).take(rows);
         first.map(|row| row.ids[..row.prompt_tokens as usize].to_vec()).collect()
+    }
+
+    /// What a proof's lift is above with the spec's confidence; see [`significance::bound`].
+    pub(crate) fn bound(&self, spec: &Spec, proof: &ScoreProof) -> Option<MicroNats> {
+        let rows = |run: &Run| run.measured().map(|measured| measured.rows.clone());
+        let training = proof.training.as_ref()?;
+        let (trained, control) = (rows(&training.model)?, training.control.as_ref());
+        let control = control.map(|run| rows(run).ok_or(())).transpose().ok()?;
+        let lifts = significance::row_lifts(
+            &spec.score,
+            spec.benchmark.candidates.get(),
+            &training.baseline,
+            &trained,
+            control.as_deref(),
+            Answers { right: &self.answers, tokens: self.answer_tokens() },
+        );
+        let bound = significance::bound(&lifts, &proof.inputs.seed, proof.inputs.dataset);
+        // The gates of the rule hold for the bound as for the lift.
+        Some(bound.min(training.lift))
     }
 
     /// Output tokens of all right answers.

@@ -1,171 +1,283 @@
-//! One epoch: from claims to awards that add up to the pool exactly.
-//!
-//! The simplest honest rule: a copy earns nothing; everyone else earns in proportion to the lift
-//! above the margin. Shares are rounded down, and the rest, the dust, goes to the treasury, so
-//! nobody gains by the order or number of the claims.
+//! One epoch: (rules, ledger, events) → (ledger, report). Pure, and all or nothing.
 
-use std::collections::BTreeMap;
+mod book;
 
-use dataforge_core::hash::DatasetDigest;
-use dataforge_core::units::MicroNats;
-use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::rule::LIFT_MAX;
-use crate::{Claim, CommitOrder, MicroShare, Outcome, Rule, SettleError, SubmissionName, copies};
+use dataforge_core::hash::{DatasetDigest, HotkeyId};
+use dataforge_core::units::Ppm;
 
-/// Why a submission earns what it earns.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Standing {
-    /// Its own work, with a lift above the margin. The share can still round down to zero.
-    Paid,
-    /// Its own work, with a lift that noise could explain.
-    BelowMargin,
-    /// Too many of its rows were committed earlier by another.
-    Copy {
-        /// The earliest submission that holds them.
-        of: SubmissionName,
-    },
-    /// Refused by a kernel.
-    Rejected,
-    /// Training met a value that is not finite.
-    Diverged,
+use crate::amount::share_out;
+use crate::draw::lot;
+use crate::finding::{Finding, distance, find};
+use crate::gather::{Gathered, Submission, gather};
+use crate::miners::{Candidate, stand};
+use crate::validators::{Agreement, Drawn, Quality, assess, said, weight};
+use crate::weights::weights_u16;
+use crate::{
+    AssignmentLine, Basis, Domain, Emission, Epoch, Event, Ledger, Lottery, MinerFactors, Profile,
+    Rao, Report, Rules, SettleError, SlashReason, Stage, Standing, SubmissionLine, ValidatorLine,
+};
+use book::Book;
+
+/// An epoch that was settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// The state after it.
+    pub ledger: Ledger,
+    /// What it came to.
+    pub report: Report,
 }
 
-/// What one submission earns.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Award {
-    /// Whose it is.
-    pub submission: SubmissionName,
-    /// Why.
-    pub standing: Standing,
-    /// How much.
-    pub share: MicroShare,
-}
-
-/// The awards of an epoch. `miners_total` and `treasury_dust` add up to the pool.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Settlement {
-    /// One per claim, in commit order.
-    pub awards: Vec<Award>,
-    /// The sum of all shares.
-    pub miners_total: MicroShare,
-    /// What rounding down has left, or the whole pool where nobody is paid.
-    pub treasury_dust: MicroShare,
-}
-
-/// Settles an epoch. The order of `claims` does not matter; their commit order does.
+/// Settles the ledger's next epoch.
 ///
-/// With `paid` the lift above the margin, a share is `floor(pool · paid / Σ paid)`.
+/// The order of events of one block does not matter. Takes time and memory in proportion to the
+/// events, the accounts and the submissions times the validators of each.
 ///
 /// # Errors
-///
-/// Refuses parameters out of range, two claims for one submission or one commit order, and claims
-/// that contradict each other or that no evaluation can have made.
-pub fn settle_epoch(claims: &[Claim], rule: &Rule) -> Result<Settlement, SettleError> {
-    rule.check()?;
-    let claims = in_commit_order(claims)?;
-    check_claims(&claims)?;
+/// [`SettleError`]: the rules, or the first event that cannot be true. The ledger is as it was.
+pub fn settle(rules: &Rules, ledger: &Ledger, events: &[Event]) -> Result<Settled, SettleError> {
+    rules.check()?;
+    let gathered = gather(rules, ledger, events)?;
+    let missing = SettleError::Internal { what: "the epoch" };
+    let stage = rules.stage(ledger.epoch).ok_or(missing.clone())?;
+    let domain = rules.domain(ledger.epoch).ok_or(missing)?;
+    let setting = Setting { rules, stage, domain, before: ledger, gathered: &gathered };
 
-    let origins = copies::origins(&claims, rule.copy)?;
-    let standings: Vec<(Standing, u64)> = claims
+    let submissions = setting.submissions();
+    let drawn = setting.draw(&submissions)?;
+    let findings = setting.findings(&drawn);
+    let (assignments, faults) = setting.assess(&drawn, &findings)?;
+    let miners = setting.miners(&submissions, &findings)?;
+    let validators = setting.validators(&assignments, &faults)?;
+    Book::new(&setting).close(miners, validators, assignments, &faults, &findings)
+}
+
+/// Everything that a settlement reads.
+struct Setting<'a> {
+    rules: &'a Rules,
+    stage: &'a Stage,
+    domain: &'a Domain,
+    before: &'a Ledger,
+    gathered: &'a Gathered,
+}
+
+/// A submission in the order of commitments.
+struct Placed {
+    miner: HotkeyId,
+    submission: Submission,
+    /// Whether the same dataset was there before, in this epoch or an earlier one.
+    twin: bool,
+}
+
+/// A proven fault: whose, about whose submission, and which.
+type Fault = (HotkeyId, HotkeyId, SlashReason);
+
+/// Lines, and what is left of the part.
+struct Shared<L> {
+    lines: Vec<L>,
+    rest: Rao,
+}
+
+impl Setting<'_> {
+    fn epoch(&self) -> Epoch {
+        self.before.epoch
+    }
+
+    /// By block and then by lot.
+    fn submissions(&self) -> Vec<Placed> {
+        let seed = &self.gathered.seed;
+        let mut order: Vec<_> = self.gathered.submissions.iter().collect();
+        order.sort_by_cached_key(|(miner, of)| (of.committed, lot(seed, **miner)));
+        let mut seen: BTreeSet<DatasetDigest> = BTreeSet::new();
+        let place = |(miner, submission): (&HotkeyId, &Submission)| {
+            let before = |dataset| self.before.datasets.contains_key(&dataset);
+            let twin =
+                submission.dataset.is_some_and(|dataset| before(dataset) || !seen.insert(dataset));
+            Placed { miner: *miner, submission: *submission, twin }
+        };
+        order.into_iter().map(place).collect()
+    }
+
+    /// Who is asked about each submission that was revealed and is no twin.
+    fn draw(&self, submissions: &[Placed]) -> Result<BTreeMap<HotkeyId, Drawn>, SettleError> {
+        let Gathered { seed, audits_seed, listed, .. } = self.gathered;
+        let listed = listed.iter().map(|(key, stake)| (*key, *stake));
+        let lottery = Lottery::new(self.rules.draw, listed)?;
+        let draw = |of: &Placed| {
+            let validators = lottery.validators(seed, of.miner);
+            let auditors = lottery.auditors(audits_seed, of.miner, &validators);
+            (of.miner, Drawn { validators, auditors })
+        };
+        let asked = submissions.iter().filter(|of| of.submission.dataset.is_some() && !of.twin);
+        Ok(asked.map(draw).collect())
+    }
+
+    fn findings(&self, drawn: &BTreeMap<HotkeyId, Drawn>) -> BTreeMap<HotkeyId, Finding> {
+        let finding = |(miner, drawn): (&HotkeyId, &Drawn)| {
+            let judged = self.gathered.judged.get(&(self.epoch(), *miner)).copied();
+            let said = said(self.gathered, *miner, drawn);
+            Some((*miner, find(self.rules.profile, &said, judged)?))
+        };
+        drawn.iter().filter_map(finding).collect()
+    }
+
+    fn assess(
+        &self,
+        drawn: &BTreeMap<HotkeyId, Drawn>,
+        findings: &BTreeMap<HotkeyId, Finding>,
+    ) -> Result<(Vec<AssignmentLine>, Vec<Fault>), SettleError> {
+        let agreement = self.agreement(drawn, findings);
+        let (mut lines, mut faults) = (vec![], vec![]);
+        for (miner, drawn) in drawn {
+            let finding = findings.get(miner);
+            for (validator, audit) in drawn.all() {
+                let who = (validator, audit, *miner);
+                let (line, fault) = assess(self.rules, self.gathered, who, finding, agreement)?;
+                lines.push(line);
+                faults.extend(fault.map(|fault| (validator, *miner, fault)));
+            }
+        }
+        Ok((lines, faults))
+    }
+
+    fn agreement(
+        &self,
+        drawn: &BTreeMap<HotkeyId, Drawn>,
+        findings: &BTreeMap<HotkeyId, Finding>,
+    ) -> Agreement {
+        let mut apart = vec![];
+        if self.rules.profile == Profile::Advisory {
+            for (miner, drawn) in drawn {
+                let Some(finding) = findings.get(miner) else { continue };
+                let said = said(self.gathered, *miner, drawn).into_iter();
+                let outcome = &finding.score.outcome;
+                apart.extend(said.filter_map(|(_, _, score)| distance(&score.outcome, outcome)));
+            }
+        }
+        Agreement::of(self.rules.profile, &self.rules.slashing, apart)
+    }
+
+    /// Whether a party's weight is a founder's.
+    fn founder(&self, party: HotkeyId, bonus: Ppm) -> Ppm {
+        let account = self.before.accounts.get(&party);
+        let joined = account.map_or(self.epoch(), |account| account.joined);
+        if joined < self.stage.founders_before { bonus } else { Ppm(1_000_000) }
+    }
+
+    fn miners(
+        &self,
+        submissions: &[Placed],
+        findings: &BTreeMap<HotkeyId, Finding>,
+    ) -> Result<Shared<SubmissionLine>, SettleError> {
+        let stood = |of: &Placed| {
+            let dataset = of.submission.dataset;
+            let comparison =
+                dataset.and_then(|dataset| self.gathered.comparisons.get(&dataset)).copied();
+            let candidate = Candidate {
+                miner: of.miner,
+                committed: of.submission.committed,
+                dataset,
+                mismatch: of.submission.mismatch,
+                comparison,
+                twin: of.twin,
+                finding: findings.get(&of.miner).copied(),
+                founder: self.founder(of.miner, self.stage.founding_miner),
+            };
+            let (standing, factors) = stand(&candidate, self.domain, self.rules.copy_threshold)?;
+            Ok((candidate, standing, factors))
+        };
+        let stood: Vec<(Candidate, Standing, Option<MinerFactors>)> =
+            submissions.iter().map(stood).collect::<Result<_, SettleError>>()?;
+        let weights: Vec<u128> = stood
+            .iter()
+            .map(|(_, _, factors)| factors.map_or(0, |factors| factors.weight.into()))
+            .collect();
+        let pool = self.stage.emission.part(self.stage.miners.0.into())?;
+        let (shares, rest) = share_out(pool, &weights)?;
+        let line = |((of, standing, factors), reward): ((Candidate, _, _), Rao)| {
+            let disputed = of.finding.is_some_and(|finding| finding.basis == Basis::Disputed);
+            SubmissionLine {
+                miner: of.miner,
+                committed: of.committed,
+                dataset: of.dataset,
+                finding: of.finding,
+                standing,
+                factors,
+                reward,
+                held: disputed && reward > Rao(0),
+            }
+        };
+        Ok(Shared { lines: stood.into_iter().zip(shares).map(line).collect(), rest })
+    }
+
+    fn validators(
+        &self,
+        assignments: &[AssignmentLine],
+        faults: &[Fault],
+    ) -> Result<Shared<ValidatorLine>, SettleError> {
+        let qualities = Quality::of(assignments, self.rules.profile);
+        let faulty: BTreeSet<HotkeyId> = faults.iter().map(|(of, _, _)| *of).collect();
+        let nothing = Quality::default();
+        let mut lines = vec![];
+        for (validator, stake) in self.gathered.listed.iter().filter(|(_, stake)| **stake > Rao(0))
+        {
+            let quality = qualities.get(validator).unwrap_or(&nothing);
+            let founder = self.founder(*validator, self.stage.founding_validator);
+            lines.push(ValidatorLine {
+                validator: *validator,
+                stake: *stake,
+                drawn: quality.drawn,
+                missing: quality.missing,
+                quality: quality.mean()?,
+                founder,
+                weight: weight(*stake, quality.mean()?, founder)?,
+                forfeited: faulty.contains(validator),
+                reward: Rao(0),
+                bonded: Rao(0),
+            });
+        }
+        let pool = self.stage.emission.part(self.stage.validators.0.into())?;
+        let weights: Vec<u128> = lines.iter().map(|line| line.weight.into()).collect();
+        let (shares, mut rest) = share_out(pool, &weights)?;
+        for (line, share) in lines.iter_mut().zip(shares) {
+            // What is forfeited is the treasury's: nobody gains by another's fault.
+            match line.forfeited {
+                true => rest = rest.plus(share)?,
+                false => line.reward = share,
+            }
+            line.bonded = line.reward.part(self.rules.bond.share.0.into())?;
+        }
+        Ok(Shared { lines, rest })
+    }
+
+    fn emission(
+        &self,
+        miners: &Shared<SubmissionLine>,
+        validators: &Shared<ValidatorLine>,
+    ) -> Result<Emission, SettleError> {
+        let total = self.stage.emission;
+        let pool = |part: Ppm| total.part(part.0.into());
+        let (miners_pool, validators_pool) =
+            (pool(self.stage.miners)?, pool(self.stage.validators)?);
+        Ok(Emission {
+            total,
+            miners: miners_pool.minus(miners.rest)?,
+            validators: validators_pool.minus(validators.rest)?,
+            treasury: total.minus(miners_pool)?.minus(validators_pool)?,
+            rest: miners.rest.plus(validators.rest)?,
+        })
+    }
+}
+
+/// The miners' rewards as the chain takes them.
+fn chain_weights(lines: &[SubmissionLine]) -> Vec<(HotkeyId, u16)> {
+    let mut earned: Vec<_> = lines
         .iter()
-        .zip(origins)
-        .map(|(claim, origin)| standing(claim, origin, rule.margin))
-        .collect::<Result<_, _>>()?;
-    let paid_total: u128 = standings.iter().map(|(_, paid)| u128::from(*paid)).sum();
-
-    let mut awards = Vec::with_capacity(claims.len());
-    let mut dust = rule.pool.0;
-    for (claim, (standing, paid)) in claims.iter().zip(standings) {
-        let share = proportion(rule.pool.0, paid, paid_total)?;
-        dust =
-            dust.checked_sub(share).ok_or(SettleError::Internal { what: "the sum of shares" })?;
-        let submission = claim.submission.clone();
-        awards.push(Award { submission, standing, share: MicroShare(share) });
-    }
-    let miners_total =
-        rule.pool.0.checked_sub(dust).ok_or(SettleError::Internal { what: "the dust" })?;
-    Ok(Settlement {
-        awards,
-        miners_total: MicroShare(miners_total),
-        treasury_dust: MicroShare(dust),
-    })
-}
-
-/// Sorts the claims, and refuses two that want the same place or the same name.
-fn in_commit_order(claims: &[Claim]) -> Result<Vec<&Claim>, SettleError> {
-    let mut names = BTreeMap::new();
-    let mut places: BTreeMap<CommitOrder, &Claim> = BTreeMap::new();
-    for claim in claims {
-        let submission = &claim.submission;
-        if names.insert(submission, ()).is_some() {
-            return Err(SettleError::DuplicateSubmission { submission: submission.clone() });
-        }
-        if let Some(first) = places.insert(claim.commit_order, claim) {
-            return Err(SettleError::DuplicateCommitOrder {
-                commit_order: claim.commit_order,
-                first: first.submission.clone(),
-                second: submission.clone(),
-            });
-        }
-    }
-    Ok(places.into_values().collect())
-}
-
-fn check_claims(claims: &[&Claim]) -> Result<(), SettleError> {
-    let mut datasets: BTreeMap<DatasetDigest, &Claim> = BTreeMap::new();
-    for claim in claims {
-        let submission = || claim.submission.clone();
-        if let Outcome::Scored { lift } = claim.outcome {
-            if lift.0.unsigned_abs() > LIFT_MAX.0.unsigned_abs() {
-                return Err(SettleError::ImpossibleLift { submission: submission(), lift });
-            }
-            if claim.fingerprints.is_empty() {
-                return Err(SettleError::ScoredWithoutRows { submission: submission() });
-            }
-        }
-        let first = datasets.entry(claim.digest).or_insert(claim);
-        if first.fingerprints != claim.fingerprints {
-            return Err(SettleError::ContradictoryRows {
-                digest: claim.digest,
-                first: first.submission.clone(),
-                second: submission(),
-            });
-        }
-    }
-    Ok(())
-}
-
-/// The standing of one claim, and the lift that is paid for, in millionths of a nat.
-fn standing(
-    claim: &Claim,
-    origin: Option<SubmissionName>,
-    margin: MicroNats,
-) -> Result<(Standing, u64), SettleError> {
-    let lift = match claim.outcome {
-        Outcome::Rejected => return Ok((Standing::Rejected, 0)),
-        Outcome::Diverged => return Ok((Standing::Diverged, 0)),
-        Outcome::Scored { lift } => lift,
-    };
-    if let Some(of) = origin {
-        return Ok((Standing::Copy { of }, 0));
-    }
-    let above = lift.0.checked_sub(margin.0).ok_or(SettleError::Internal { what: "a lift" })?;
-    match u64::try_from(above) {
-        Ok(paid) if paid > 0 => Ok((Standing::Paid, paid)),
-        _ => Ok((Standing::BelowMargin, 0)),
-    }
-}
-
-/// `floor(pool · part / whole)`, and zero where the whole is zero.
-fn proportion(pool: u64, part: u64, whole: u128) -> Result<u64, SettleError> {
-    if part == 0 {
-        return Ok(0);
-    }
-    u128::from(pool)
-        .checked_mul(u128::from(part))
-        .and_then(|product| product.checked_div(whole))
-        .and_then(|share| u64::try_from(share).ok())
-        .ok_or(SettleError::Internal { what: "a share" })
+        .filter(|line| line.reward > Rao(0))
+        .map(|line| (line.miner, line.reward))
+        .collect();
+    earned.sort_unstable();
+    let rewards: Vec<Rao> = earned.iter().map(|(_, reward)| *reward).collect();
+    earned.iter().map(|(miner, _)| *miner).zip(weights_u16(&rewards)).collect()
 }

@@ -1,8 +1,9 @@
-//! Settlement: what an epoch's evaluations are worth, in integers.
+//! Settlement: who is paid for an epoch, who is slashed, and why, in integers.
 //!
-//! Every validator must reach the same awards from the same claims, so there is no float, no clock,
-//! no randomness and no I/O here, every operation is checked, and what is not paid out is named.
-//! This crate does not evaluate, sign or talk to a chain.
+//! A pure state machine: rules, a ledger and the events of an epoch make the ledger after it and a
+//! report. Everybody who settles the same events reaches the same digests, so there is no float, no
+//! clock, no randomness and no I/O here, every operation is checked, and no unit is lost. This
+//! crate does not evaluate, verify signatures or proofs, or talk to a chain: events are facts.
 #![forbid(unsafe_code)]
 #![deny(
     clippy::arithmetic_side_effects,
@@ -11,19 +12,39 @@
     clippy::float_arithmetic
 )]
 
-mod claim;
-mod copies;
+mod amount;
+mod comparison;
+mod draw;
 mod epoch;
 mod error;
-mod rule;
-mod share;
-#[cfg(test)]
-mod tests;
+mod event;
+mod finding;
+mod gather;
+mod ledger;
+mod miners;
+mod report;
+mod rules;
+mod script;
+mod validators;
 mod weights;
 
-pub use claim::{Claim, CommitOrder, Outcome, SubmissionName};
-pub use epoch::{Award, Settlement, Standing, settle_epoch};
-pub use error::SettleError;
-pub use rule::{CopyRule, LIFT_MAX, Rule};
-pub use share::MicroShare;
+pub use amount::{AMOUNT_MAX, Rao};
+pub use comparison::compare;
+pub use draw::Lottery;
+pub use epoch::{Settled, settle};
+pub use error::{EventFault, RulesError, SettleError};
+pub use event::{
+    Block, Comparison, Epoch, Event, Lift, Outcome, Salt, Score, Shared, What, score_commitment,
+    submission_commitment,
+};
+pub use finding::{Basis, Finding};
+pub use gather::{Note, Slip};
+pub use ledger::{Account, Conduct, Held, HeldFor, Ledger, Origin, Unbalanced};
+pub use miners::{Candidate, stand};
+pub use report::{
+    AnswerKind, AssignmentLine, Emission, MinerFactors, Release, Report, Slash, SlashReason,
+    Standing, SubmissionLine, ValidatorLine,
+};
+pub use rules::{Bond, Domain, Draw, LIFT_MAX, Phases, Profile, Rules, Slashing, Stage, Timetable};
+pub use script::Script;
 pub use weights::weights_u16;

@@ -1,12 +1,12 @@
 //! Shares as the sixteen-bit weights that a chain takes.
 
-use crate::MicroShare;
+use crate::Rao;
 
 /// Scales shares so that the largest becomes 65535, each rounded to the nearest, halves up.
 ///
 /// The answer has the length and order of `shares`. Where every share is zero, so is every weight.
 #[must_use]
-pub fn weights_u16(shares: &[MicroShare]) -> Vec<u16> {
+pub fn weights_u16(shares: &[Rao]) -> Vec<u16> {
     let largest = shares.iter().map(|share| u128::from(share.0)).max().unwrap_or(0);
     shares.iter().map(|share| scaled(u128::from(share.0), largest)).collect()
 }
@@ -26,7 +26,7 @@ mod tests {
 
     #[track_caller]
     fn check(shares: &[u64], expect: &[u16]) {
-        let shares: Vec<_> = shares.iter().copied().map(MicroShare).collect();
+        let shares: Vec<_> = shares.iter().copied().map(Rao).collect();
         assert_eq!(weights_u16(&shares), expect);
     }
 

@@ -1,5 +1,6 @@
 //! `dataforge demo`: the whole path once, on real data, ending with what must be refused.
 
+mod market;
 mod refusals;
 
 use crate::arguments::Demo;
@@ -10,32 +11,30 @@ use crate::output::{self, nats};
 use crate::progress::Stage;
 use anyhow::Context as _;
 use dataforge_core::hash::EpochSeed;
-use dataforge_core::proof::{ProofFile, Verdict};
+use dataforge_core::proof::ProofFile;
 use dataforge_core::spec::{PinnedSpec, Spec};
-use dataforge_core::units::{MicroNats, Ppm};
+use dataforge_core::units::MicroNats;
 use dataforge_evaluate::{Evaluation, Evaluator, audit};
 use dataforge_node::benchmarks::{self, PublicSet};
 use dataforge_node::demo_data::DemoPaths;
 use dataforge_node::fs::write_atomic;
-use dataforge_settle::{
-    Award, Claim, CommitOrder, CopyRule, MicroShare, Outcome as Claimed, Rule, Settlement,
-    Standing, SubmissionName, settle_epoch,
-};
+use dataforge_settle::Standing;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Instant;
-
-/// The miners' part of the demonstration's emission.
-const POOL: MicroShare = MicroShare(1_000_000);
-
-/// A submission with half of its rows from an earlier one is a copy.
-const COPY_THRESHOLD: Ppm = Ppm(500_000);
 
 /// One submission after its evaluation.
 struct Entry {
     name: &'static str,
     bytes: Vec<u8>,
     evaluation: Evaluation,
+}
+
+/// What a submission earns.
+struct Award {
+    verdict: String,
+    /// Of all that miners earn.
+    share: f64,
 }
 
 pub(crate) fn run(context: &Context, arguments: &Demo) -> anyhow::Result<Answer> {
@@ -62,19 +61,16 @@ pub(crate) fn run(context: &Context, arguments: &Demo) -> anyhow::Result<Answer>
     let benchmark = benchmarks::open_rows(spec, sets.benchmark)?;
     let mut evaluator = Evaluator::prepare(&world, pinned.clone(), benchmark)?;
     let entries = evaluate_all(context, &mut evaluator, &stage, &paths, arguments.seed)?;
-    let settlement = settle(spec, &entries)?;
+    let awards = settle(&pinned, arguments.seed, &evaluator, &entries)?;
     if !context.json {
-        print_table(&entries, &settlement)?;
+        print_table(&entries, &awards)?;
     }
 
     let (replayed, refused) = prove(context, &mut evaluator, &stage, &world, &pinned, &entries)?;
     let seconds = start.elapsed().as_secs_f64();
     if context.json {
-        let submissions: Vec<Value> = entries
-            .iter()
-            .zip(&settlement.awards)
-            .map(|(entry, award)| entry_json(entry, award))
-            .collect();
+        let submissions: Vec<Value> =
+            entries.iter().zip(&awards).map(|(entry, award)| entry_json(entry, award)).collect();
         output::json(&json!({
             "spec": pinned.id(),
             "seed": arguments.seed,
@@ -138,24 +134,22 @@ fn evaluate_all(
     Ok(entries)
 }
 
-fn settle(spec: &Spec, entries: &[Entry]) -> anyhow::Result<Settlement> {
-    let claim = |(order, entry): (u64, &Entry)| {
-        let proof = &entry.evaluation.proof;
-        Claim {
-            submission: SubmissionName(entry.name.into()),
-            digest: proof.inputs.dataset,
-            commit_order: CommitOrder(order),
-            outcome: match proof.verdict() {
-                Verdict::Rejected => Claimed::Rejected,
-                Verdict::Diverged => Claimed::Diverged,
-                Verdict::Scored => Claimed::Scored { lift: proof.lift() },
-            },
-            fingerprints: entry.evaluation.fingerprints.clone(),
-        }
+/// What each submission earns, in the order of `entries`.
+fn settle(
+    pinned: &PinnedSpec,
+    seed: EpochSeed,
+    evaluator: &Evaluator<'_>,
+    entries: &[Entry],
+) -> anyhow::Result<Vec<Award>> {
+    let bounded: Vec<_> =
+        entries.iter().map(|entry| (entry, evaluator.bound(&entry.evaluation.proof))).collect();
+    let report = market::settled(pinned, seed, &bounded)?;
+    let award = |entry: &Entry| {
+        let line = market::line(&report, entry.name).context(entry.name)?;
+        let verdict = verdict(&line.standing, entries);
+        Ok(Award { verdict, share: line.reward.0 as f64 / market::POOL.0 as f64 })
     };
-    let claims: Vec<Claim> = (0..).zip(entries).map(claim).collect();
-    let copy = CopyRule { threshold: COPY_THRESHOLD };
-    Ok(settle_epoch(&claims, &Rule { pool: POOL, margin: spec.score.margin(), copy })?)
+    entries.iter().map(award).collect()
 }
 
 /// Choice loss before and after training; none where nothing was trained or scored.
@@ -166,33 +160,38 @@ fn losses(evaluation: &Evaluation) -> (Option<MicroNats>, Option<MicroNats>) {
     (baseline, trained)
 }
 
-fn verdict(standing: &Standing) -> String {
+fn verdict(standing: &Standing, entries: &[Entry]) -> String {
     match standing {
         Standing::Paid => "paid".into(),
         Standing::BelowMargin => "below margin".into(),
-        Standing::Copy { of } => format!("copy of {of}"),
+        Standing::NotSignificant => "not significant".into(),
+        Standing::Copy { of } => {
+            format!("copy of {}", market::name_of(entries, *of).unwrap_or("an earlier one"))
+        }
         Standing::Rejected => "rejected".into(),
         Standing::Diverged => "diverged".into(),
+        Standing::Unscored => "unscored".into(),
+        Standing::NotRevealed | Standing::Mismatch => "not revealed".into(),
     }
 }
 
-fn print_table(entries: &[Entry], settlement: &Settlement) -> anyhow::Result<()> {
+fn print_table(entries: &[Entry], awards: &[Award]) -> anyhow::Result<()> {
     let text = |loss: Option<MicroNats>| loss.map_or_else(|| "-".into(), MicroNats::display);
     let row = |(entry, award): (&Entry, &Award)| {
         let (baseline, trained) = losses(&entry.evaluation);
         let proof = &entry.evaluation.proof;
         vec![
             entry.name.into(),
-            verdict(&award.standing),
+            award.verdict.clone(),
             entry.evaluation.report.rows.to_string(),
             text(baseline),
             text(trained),
             proof.lift().display(),
-            format!("{:.2} %", 100.0 * award.share.0 as f64 / POOL.0 as f64),
+            format!("{:.2} %", 100.0 * award.share),
             proof.digest().to_string(),
         ]
     };
-    let rows: Vec<_> = entries.iter().zip(&settlement.awards).map(row).collect();
+    let rows: Vec<_> = entries.iter().zip(awards).map(row).collect();
     let header =
         ["submission", "verdict", "rows", "baseline", "trained", "lift", "share", "proof digest"];
     output::line(&format!("\n{}", output::table(&header, &rows)))?;
@@ -206,12 +205,12 @@ fn entry_json(entry: &Entry, award: &Award) -> Value {
     let proof = &entry.evaluation.proof;
     json!({
         "name": entry.name,
-        "verdict": verdict(&award.standing),
+        "verdict": award.verdict,
         "rows": entry.evaluation.report.rows,
         "baseline": baseline.map(nats),
         "trained": trained.map(nats),
         "lift": nats(proof.lift()),
-        "share": award.share.0 as f64 / POOL.0 as f64,
+        "share": award.share,
         "proof_digest": proof.digest(),
         "proof_bytes": ProofFile::from(proof.clone()).to_bytes().len(),
         "timings": timings_json(&entry.evaluation.timings),

@@ -21,6 +21,8 @@ mod registered;
 mod resuming;
 mod rules;
 mod scores;
+mod settling;
+mod simulating;
 mod stopped;
 mod tampering;
 mod trunk;

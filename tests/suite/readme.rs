@@ -19,6 +19,9 @@ enum RunBy {
     Test(&'static str),
 }
 
+/// In a folder with the golden epochs.
+const SETTLING: RunBy = RunBy::Test("settling/mod::the_commands_of_the_readme_work");
+
 /// Each command of the README, continuation lines joined, with what runs it.
 const COMMANDS: &[(&str, RunBy)] = &[
     ("cargo run --release -- demo", RunBy::Test("demo::honest_data_is_paid_most")),
@@ -33,6 +36,13 @@ const COMMANDS: &[(&str, RunBy)] = &[
         "dataforge evaluate data/half.jsonl --spec date@1 --out half.proof \
          --seed 0101010101010101010101010101010101010101010101010101010101010101",
         RunBy::Here,
+    ),
+    ("dataforge settle epochs/0", SETTLING),
+    ("dataforge settle explain 6ecd9e2d --epoch epochs/0", SETTLING),
+    ("dataforge settle rebuild epochs", SETTLING),
+    (
+        "dataforge simulate eval-specs/markets/scenarios/copy-public.toml",
+        RunBy::Test("simulating::an_attack_is_shown_with_its_profit_and_bounds"),
     ),
     ("dataforge proof show half.proof", RunBy::Here),
     ("dataforge proof verify half.proof", RunBy::Here),

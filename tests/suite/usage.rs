@@ -43,6 +43,10 @@ fn every_command_explains_itself() {
     help("model inspect", &["MODEL", "--size", "NAME=SIZE"]);
     help("proof", &["show"]);
     help("proof show", &["PROOF", "--steps"]);
+    help("settle", &["EPOCH_DIR", "--rules", "explain", "rebuild", "events.jsonl", "Examples:"]);
+    help("settle explain", &["HOTKEY", "--epoch", "hexadecimal"]);
+    help("settle rebuild", &["EPOCHS_DIR", "first epoch that differs"]);
+    help("settle report", &["EPOCH_DIR", "page"]);
     help("audit", &["replay"]);
     help("audit replay", &["PROOF", "--dataset", "--benchmark"]);
 }
@@ -58,6 +62,9 @@ fn wrong_arguments_are_named() {
     refused("--provider nosuch doctor", &["nosuch", "cpu", "cuda"]);
     refused("estimate rows.jsonl --spec date@1 --out x", &["--out"]);
     refused("model inspect x.onnx --size rows", &["--size", "NAME=SIZE"]);
+    refused("settle", &["EPOCH_DIR"]);
+    refused("settle epochs/0 rebuild epochs", &["rebuild"]);
+    refused("settle explain 12", &["HOTKEY", "8 to 64 hexadecimal digits"]);
     refused("artifacts fetch nosuch", &["nosuch", "onnxruntime"]);
     refused("artifacts path nosuch", &["nosuch", "onnxruntime"]);
 }

@@ -1,10 +1,16 @@
 //! The command line, as clap types.
 
+mod settle;
+mod simulate;
+
 use clap::{Args, Parser, Subcommand};
 use dataforge_core::hash::{EpochSeed, ValidatorKey};
 use dataforge_evaluate::{Lowering, Provider, UnknownLowering};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
+
+pub(crate) use settle::{Explain, GivenRules, Settle, SettleAction};
+pub(crate) use simulate::Simulate;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -99,6 +105,10 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: AuditAction,
     },
+    /// Settle an epoch: from what happened to who is paid, who is slashed, and why.
+    Settle(Settle),
+    /// Play attacks on the market, and say what each earns more than honest work.
+    Simulate(Simulate),
 }
 
 #[derive(Debug, Args)]

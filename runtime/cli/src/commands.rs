@@ -11,4 +11,6 @@ pub(crate) mod index;
 pub(crate) mod kernel;
 pub(crate) mod model;
 pub(crate) mod proof;
+pub(crate) mod settle;
+pub(crate) mod simulate;
 pub(crate) mod spec;

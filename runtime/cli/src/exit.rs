@@ -10,6 +10,7 @@ use dataforge_evaluate::{EngineError, EvaluateError, SandboxError};
 use dataforge_node::NodeError;
 use dataforge_node::artifacts::ArtifactError;
 use dataforge_node::benchmarks::BenchmarkFileError;
+use dataforge_node::epochs::EpochsError;
 use dataforge_node::peer::PeerError;
 use std::process::ExitCode;
 
@@ -91,6 +92,7 @@ pub(crate) fn is_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
         || error.is::<Fault>()
         || error.is::<SignatureError>()
         || error.is::<DisclosureError>()
+        || error.downcast_ref::<EpochsError>().is_some_and(EpochsError::is_refusal)
 }
 
 fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {

@@ -40,5 +40,7 @@ fn run(context: &Context, command: Command) -> anyhow::Result<exit::Answer> {
         Command::Model { action } => commands::model::run(context, &action),
         Command::Proof { action } => commands::proof::run(context, &action),
         Command::Audit { action } => commands::audit::run(context, &action),
+        Command::Settle(settle) => commands::settle::run(context, &settle),
+        Command::Simulate(simulate) => commands::simulate::run(context, &simulate),
     }
 }

@@ -42,6 +42,28 @@ impl Bar {
     }
 }
 
+/// Draws work that is counted.
+pub(crate) struct Counting {
+    bar: Bar,
+    unit: &'static str,
+}
+
+impl Counting {
+    pub(crate) fn new(unit: &'static str) -> Self {
+        Self { bar: Bar::new("  {msg} [{bar:30}] {pos}/{len} {eta} left"), unit }
+    }
+
+    pub(crate) fn show(&self, done: u64, total: u64, message: &str) {
+        self.bar.show(done, total, message, self.unit);
+    }
+}
+
+impl Drop for Counting {
+    fn drop(&mut self) {
+        self.bar.clear();
+    }
+}
+
 /// Draws artifact downloads.
 pub(crate) struct Fetching {
     bar: RefCell<Option<Bar>>,

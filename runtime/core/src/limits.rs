@@ -117,3 +117,21 @@ pub const VARIETY_ROWS_MAX: u32 = 2_000;
 
 /// Pieces of the template that a spec puts around the fields of a row.
 pub const TEMPLATE_PIECES_MAX: usize = 64;
+
+/// A file with a market's rules. A larger one is refused before it is parsed.
+pub const RULES_BYTES_MAX: Bytes = Bytes(256 * 1024);
+
+/// One line of an epoch's events: many times the longest event. A longer line is refused with its
+/// number without being buffered whole.
+pub const EVENT_LINE_BYTES_MAX: Bytes = Bytes(64 * 1024);
+
+/// An epoch's events on disk, which are read line by line: room for some ten million. A longer file
+/// is refused where it goes on past it.
+pub const EVENTS_BYTES_MAX: Bytes = Bytes(4 * 1024 * 1024 * 1024);
+
+/// Events of one epoch, which are held whole: some 4 GiB. Ten thousand miners with a hundred
+/// validators each are four million. A file with more is refused at the line that is one too many.
+pub const EVENTS_MAX: usize = 1 << 24;
+
+/// A ledger or a report on disk, which is held whole. A larger one is refused before it is parsed.
+pub const LEDGER_BYTES_MAX: Bytes = Bytes(1024 * 1024 * 1024);

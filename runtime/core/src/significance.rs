@@ -2,9 +2,9 @@
 //!
 //! Each row gives one number, what training gained on it. A mean over rows drawn again with
 //! replacement is as good an experiment as the mean over the rows themselves; what all but the
-//! lowest of a thousand such means exceed is the bound (the percentile method: Efron and Tibshirani,
-//! An Introduction to the Bootstrap, 1993, section 13.3). Integers, and draws by the epoch's seed:
-//! everybody finds the same bound.
+//! lowest of a thousand such means exceed is the bound (the percentile method: Efron and
+//! Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3). Integers, and draws by the
+//! epoch's seed: everybody finds the same bound.
 
 use crate::hash::{DatasetDigest, EpochSeed};
 use crate::proof::{Metrics, RowResult};

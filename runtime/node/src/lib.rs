@@ -5,12 +5,14 @@
 //! against their pins, and writes results out.
 //!
 //! - [`home`]: the folder everything is kept under
+//! - [`epochs`]: what happened in each epoch, and what settling made of it
 //! - [`fs`]: bounded reads, atomic writes
 //! - [`hotkey`]: the key that signs proofs
 //! - [`artifacts`]: what is pinned in `artifacts.lock`, fetched once and verified on every use
 //! - [`peer`]: bisection over the network
 //! - [`public_sets`]: public data sets, parsed into rows
 //! - [`rows`]: a miner's dataset file of any usual format, row by row
+//! - [`scenarios`]: what a simulation is of
 //! - [`specs`]: eval specs on disk
 //! - [`states`]: checkpoints of training runs
 //! - [`benchmarks`]: the hidden rows, from a file or a public set
@@ -21,6 +23,7 @@ pub mod artifacts;
 pub mod benchmarks;
 pub mod code;
 pub mod demo_data;
+pub mod epochs;
 mod error;
 pub mod fs;
 pub mod home;
@@ -28,6 +31,7 @@ pub mod hotkey;
 pub mod peer;
 pub mod public_sets;
 pub mod rows;
+pub mod scenarios;
 pub mod specs;
 pub mod states;
 #[cfg(test)]

@@ -48,4 +48,4 @@ pub use pack::pack;
 pub use sandbox::{Sandbox, Traps};
 pub use schema::{Checked, RowOutcome, SchemaKernel, SchemaRules, Shape};
 pub use similarity::SimilarityKernel;
-pub use tokenizer::{Chat, ChatTemplate, ChatTokens, TokenizerKernel};
+pub use tokenizer::{Chat, ChatTemplate, ChatTokens, Ids, TokenizerKernel};

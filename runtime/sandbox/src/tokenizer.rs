@@ -9,6 +9,9 @@ use crate::kernel::{Answer, Function, Kernel, check_count, exports, list_bytes};
 use crate::message::bounded;
 use crate::{KernelLimits, SandboxError};
 
+/// Token ids of a text, or why it has none.
+pub type Ids = Result<Vec<u32>, String>;
+
 /// A Hugging Face chat template.
 #[derive(Clone, Copy, Debug, ComponentType, Lower)]
 #[component(record)]
@@ -74,7 +77,7 @@ impl TokenizerKernel {
         &self,
         tokenizer_json: &[u8],
         texts: &[&str],
-    ) -> Result<Answer<Vec<Result<Vec<u32>, String>>>, SandboxError> {
+    ) -> Result<Answer<Vec<Ids>>, SandboxError> {
         let bytes = tokenizer_json.len() as u64 + list_bytes(texts.iter().map(|text| text.len()));
         let parameters = (tokenizer_json, texts);
         let (value, fuel): (Vec<_>, _) = match &self.0 {

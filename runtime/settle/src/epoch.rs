@@ -15,8 +15,9 @@ use crate::miners::{Candidate, stand};
 use crate::validators::{Agreement, Drawn, Quality, assess, said, weight};
 use crate::weights::weights_u16;
 use crate::{
-    AssignmentLine, Basis, Domain, Emission, Epoch, Event, Ledger, Lottery, MinerFactors, Profile,
-    Rao, Report, Rules, SettleError, SlashReason, Stage, Standing, SubmissionLine, ValidatorLine,
+    AssignmentLine, Basis, Domain, Emission, Epoch, Event, Ledger, Lottery, MinerFactors, Note,
+    Outcome, Profile, Rao, Report, Rules, SettleError, SlashReason, Slip, Stage, Standing,
+    SubmissionLine, ValidatorLine,
 };
 use book::Book;
 
@@ -50,7 +51,10 @@ pub fn settle(rules: &Rules, ledger: &Ledger, events: &[Event]) -> Result<Settle
     let (assignments, faults) = setting.assess(&drawn, &findings)?;
     let miners = setting.miners(&submissions, &findings)?;
     let validators = setting.validators(&assignments, &faults)?;
-    Book::new(&setting).close(miners, validators, assignments, &faults, &findings)
+    let mut notes = gathered.notes.clone();
+    notes.extend(setting.unasked(&drawn));
+    let lines = Lines { miners, validators, assignments, notes };
+    Book::new(&setting).close(lines, &faults, &findings)
 }
 
 /// Everything that a settlement reads.
@@ -72,6 +76,14 @@ struct Placed {
 
 /// A proven fault: whose, about whose submission, and which.
 type Fault = (HotkeyId, HotkeyId, SlashReason);
+
+/// All lines of the report.
+struct Lines {
+    miners: Shared<SubmissionLine>,
+    validators: Shared<ValidatorLine>,
+    assignments: Vec<AssignmentLine>,
+    notes: Vec<Note>,
+}
 
 /// Lines, and what is left of the part.
 struct Shared<L> {
@@ -113,6 +125,21 @@ impl Setting<'_> {
         Ok(asked.map(draw).collect())
     }
 
+    /// Scores that nobody asked for.
+    fn unasked(&self, drawn: &BTreeMap<HotkeyId, Drawn>) -> Vec<Note> {
+        let mut notes = vec![];
+        for (miner, work) in &self.gathered.work {
+            let asked: BTreeSet<HotkeyId> =
+                drawn.get(miner).into_iter().flat_map(Drawn::all).map(|(key, _)| key).collect();
+            for (validator, work) in work.iter().filter(|(key, _)| !asked.contains(key)) {
+                let note =
+                    |at| Note { party: *validator, about: Some(*miner), at, what: Slip::NotDrawn };
+                notes.extend(work.committed_at().map(note));
+            }
+        }
+        notes
+    }
+
     fn findings(&self, drawn: &BTreeMap<HotkeyId, Drawn>) -> BTreeMap<HotkeyId, Finding> {
         let finding = |(miner, drawn): (&HotkeyId, &Drawn)| {
             let judged = self.gathered.judged.get(&(self.epoch(), *miner)).copied();
@@ -133,7 +160,8 @@ impl Setting<'_> {
             let finding = findings.get(miner);
             for (validator, audit) in drawn.all() {
                 let who = (validator, audit, *miner);
-                let (line, fault) = assess(self.rules, self.gathered, who, finding, agreement)?;
+                let (line, fault) =
+                    assess(self.rules, self.gathered, who, drawn, finding, agreement)?;
                 lines.push(line);
                 faults.extend(fault.map(|fault| (validator, *miner, fault)));
             }
@@ -156,6 +184,15 @@ impl Setting<'_> {
             }
         }
         Agreement::of(self.rules.profile, &self.rules.slashing, apart)
+    }
+
+    fn is_overfit(&self, finding: &Finding) -> bool {
+        match finding.score.outcome {
+            Outcome::Scored(lift) => {
+                lift.all.0.saturating_sub(lift.hidden.0) > self.domain.margin.0
+            }
+            Outcome::Rejected | Outcome::Diverged => false,
+        }
     }
 
     /// Whether a party's weight is a founder's.
@@ -206,6 +243,7 @@ impl Setting<'_> {
                 factors,
                 reward,
                 held: disputed && reward > Rao(0),
+                overfit: of.finding.is_some_and(|finding| self.is_overfit(&finding)),
             }
         };
         Ok(Shared { lines: stood.into_iter().zip(shares).map(line).collect(), rest })
@@ -224,14 +262,18 @@ impl Setting<'_> {
         {
             let quality = qualities.get(validator).unwrap_or(&nothing);
             let founder = self.founder(*validator, self.stage.founding_validator);
+            let mean = match (quality.drawn, self.before.accounts.get(validator)) {
+                (0, Some(account)) => account.standing_quality()?,
+                _ => quality.mean()?,
+            };
             lines.push(ValidatorLine {
                 validator: *validator,
                 stake: *stake,
                 drawn: quality.drawn,
                 missing: quality.missing,
-                quality: quality.mean()?,
+                quality: mean,
                 founder,
-                weight: weight(*stake, quality.mean()?, founder)?,
+                weight: weight(*stake, mean, founder)?,
                 forfeited: faulty.contains(validator),
                 reward: Rao(0),
                 bonded: Rao(0),

@@ -30,6 +30,12 @@ pub enum SettleError {
         /// Which.
         what: &'static str,
     },
+    /// Nobody said how much of a dataset is in earlier ones.
+    #[error("the dataset {dataset} was revealed, and not compared with earlier ones")]
+    NotCompared {
+        /// Which.
+        dataset: DatasetDigest,
+    },
     /// Our bug: a number left the range that the checks promise.
     #[error("internal error: {what} is out of range; please report it")]
     Internal {

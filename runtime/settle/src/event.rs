@@ -90,8 +90,8 @@ pub enum What {
         /// What the commitment was salted with.
         salt: Salt,
     },
-    /// How much of a revealed dataset was in an earlier one. Without it, all of a dataset is its
-    /// own, unless it is the same as an earlier one.
+    /// How much of a revealed dataset was in earlier ones. Once for each that was not revealed in an
+    /// earlier epoch.
     Compared(Comparison),
     /// The epoch's seed became known: submissions are closed, validators are drawn.
     Seeded {
@@ -105,19 +105,19 @@ pub enum What {
     },
     /// A validator committed to a score.
     ScoreCommitted {
-        /// Who.
-        validator: HotkeyId,
         /// Whose submission.
         miner: HotkeyId,
+        /// Who.
+        validator: HotkeyId,
         /// See [`score_commitment`].
         commitment: Commitment,
     },
     /// A validator revealed a score.
     ScoreRevealed {
-        /// Who.
-        validator: HotkeyId,
         /// Whose submission.
         miner: HotkeyId,
+        /// Who.
+        validator: HotkeyId,
         /// None: what was revealed is no valid proof about that submission, spec and seed.
         score: Option<Score>,
         /// What the commitment was salted with.
@@ -125,17 +125,17 @@ pub enum What {
     },
     /// A validator was asked to show a step of its proof.
     Challenged {
-        /// Who.
-        validator: HotkeyId,
         /// Whose submission.
         miner: HotkeyId,
+        /// Who.
+        validator: HotkeyId,
     },
     /// It answered.
     Answered {
-        /// Who.
-        validator: HotkeyId,
         /// Whose submission.
         miner: HotkeyId,
+        /// Who.
+        validator: HotkeyId,
         /// Whether what it showed holds.
         holds: bool,
     },

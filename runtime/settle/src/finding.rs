@@ -10,6 +10,7 @@ use crate::{Outcome, Profile, Rao, Score};
 
 /// What is true of a submission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Finding {
     /// The score that counts.
     pub score: Score,

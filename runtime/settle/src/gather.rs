@@ -5,6 +5,7 @@
 //! which a list has them changes nothing.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use dataforge_core::codec;
 use dataforge_core::hash::{
@@ -22,6 +23,7 @@ use crate::{
 
 /// What a party did that does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Note {
     /// Who.
     pub party: HotkeyId,
@@ -297,14 +299,19 @@ impl<'a> Reader<'a> {
 
     fn commit(&mut self, at: Block, miner: HotkeyId, commitment: Commitment) -> Read {
         self.known(miner)?;
-        if at >= self.times.committed {
-            self.note(miner, None, at, Slip::CommittedLate);
-        } else if self.submissions.contains_key(&miner) {
-            self.note(miner, None, at, Slip::CommittedTwice);
-        } else {
-            let submission =
-                Submission { committed: at, commitment, dataset: None, mismatch: false };
-            self.submissions.insert(miner, submission);
+        let late = at >= self.times.committed;
+        let slip = match self.submissions.entry(miner) {
+            _ if late => Some(Slip::CommittedLate),
+            Entry::Occupied(_) => Some(Slip::CommittedTwice),
+            Entry::Vacant(place) => {
+                let nothing =
+                    Submission { committed: at, commitment, dataset: None, mismatch: false };
+                place.insert(nothing);
+                None
+            }
+        };
+        if let Some(slip) = slip {
+            self.note(miner, None, at, slip);
         }
         Ok(())
     }
@@ -425,12 +432,13 @@ impl<'a> Reader<'a> {
     fn check_score(&mut self, score: Score) -> Read {
         if let Outcome::Scored(lift) = score.outcome {
             let most = i128::from(LIFT_MAX.0);
+            let least = i128::from(LIFT_MAX.0.saturating_neg());
             for (what, value) in
                 [("a lift", lift.all), ("a hidden lift", lift.hidden), ("a bound", lift.bound)]
             {
-                number(what, value.0.into(), -most..=most)?;
+                number(what, value.0.into(), least..=most)?;
             }
-            number("a bound", lift.bound.0.into(), -most..=lift.all.0.into())?;
+            number("a bound", lift.bound.0.into(), least..=lift.all.0.into())?;
         }
         let first = self.outcomes.entry(score.proof).or_insert(score.outcome);
         match *first == score.outcome {
@@ -468,6 +476,13 @@ impl<'a> Reader<'a> {
         let (_, audits_seed) = self.audits_seed.ok_or(cut("audits_seeded"))?;
         if !self.closed {
             return Err(cut("closed"));
+        }
+        // One that was there in an earlier epoch is a copy without it.
+        let compared = |dataset: &DatasetDigest| {
+            self.comparisons.contains_key(dataset) || self.ledger.datasets.contains_key(dataset)
+        };
+        if let Some(dataset) = self.datasets.keys().copied().find(|dataset| !compared(dataset)) {
+            return Err(SettleError::NotCompared { dataset });
         }
         Ok(Gathered {
             log,

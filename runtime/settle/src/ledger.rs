@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use dataforge_core::codec;
 use dataforge_core::hash::{DatasetDigest, HotkeyId, LedgerDigest, LogDigest, ProofDigest, tagged};
+use dataforge_core::units::Ppm;
 use serde::{Deserialize, Serialize};
 
 use crate::{Epoch, Rao, SettleError, amount};
@@ -57,6 +58,8 @@ pub struct Conduct {
     pub missing: u32,
     /// Scores that lie too far from the others'.
     pub outliers: u32,
+    /// Sum of the qualities of what it was drawn for, in millionths.
+    pub quality: u64,
 }
 
 /// An amount about which the last word is not spoken.
@@ -136,10 +139,11 @@ impl Ledger {
             .flat_map(|account| account.bond.values().chain([&account.paid]))
             .chain(self.held.iter().map(|held| &held.amount))
             .chain([&self.treasury])
-            .fold(0u64, |sum, amount| sum.saturating_add(amount.0));
-        match Rao(found) == self.emitted {
+            .try_fold(Rao(0), |sum, amount| sum.plus(*amount))
+            .unwrap_or(Rao(u64::MAX));
+        match found == self.emitted && found != Rao(u64::MAX) {
             true => Ok(()),
-            false => Err(Unbalanced { emitted: self.emitted, found: Rao(found) }),
+            false => Err(Unbalanced { emitted: self.emitted, found }),
         }
     }
 
@@ -149,7 +153,7 @@ impl Ledger {
         self.accounts.entry(party).or_insert_with(new)
     }
 
-    pub(crate) fn to_treasury(&mut self, amount: Rao) -> Result<(), SettleError> {
+    pub(crate) fn credit_treasury(&mut self, amount: Rao) -> Result<(), SettleError> {
         self.treasury = self.treasury.plus(amount)?;
         Ok(())
     }
@@ -162,6 +166,15 @@ impl Ledger {
 }
 
 impl Account {
+    /// Mean quality of all that it was drawn for within the window; zero of nothing.
+    pub(crate) fn standing_quality(&self) -> Result<Ppm, SettleError> {
+        let sum = |part: fn(&Conduct) -> u64| {
+            self.conduct.iter().fold(0u64, |sum, of| sum.saturating_add(part(of)))
+        };
+        let mean = sum(|of| of.quality).checked_div(sum(|of| of.drawn.into())).unwrap_or(0);
+        u32::try_from(mean).map(Ppm).map_err(|_| SettleError::Internal { what: "a quality" })
+    }
+
     /// All that is held back.
     pub(crate) fn bonded(&self) -> Result<Rao, SettleError> {
         amount::sum(self.bond.values().copied())

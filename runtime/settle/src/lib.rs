@@ -25,6 +25,7 @@ mod miners;
 mod report;
 mod rules;
 mod script;
+pub mod simulate;
 mod validators;
 mod weights;
 

@@ -1,8 +1,8 @@
 //! What each submission earns: a share of the pool in proportion to what it taught, and to how much
 //! of it is its own.
 //!
-//! The share of rows that are in no earlier dataset is a factor, so that splitting rows among many
-//! submissions, or padding each with those of the others, earns no more than one with all of them.
+//! Rows that are in no earlier dataset are a factor, so that splitting rows among many submissions,
+//! or padding each with those of the others, earns no more than one with all of them.
 
 use dataforge_core::hash::{DatasetDigest, HotkeyId};
 use dataforge_core::units::{MicroNats, Ppm};
@@ -53,12 +53,13 @@ pub fn stand(
     if lift.bound <= MicroNats(0) {
         return Ok((Standing::NotSignificant, None));
     }
-    let counted = lift.all.min(lift.hidden);
+    // More than there is to learn is a score that somebody made up.
+    let counted = lift.all.min(lift.hidden).min(domain.unit);
     let above = counted.0.saturating_sub(domain.margin.0);
     let Some(above) = u64::try_from(above).ok().filter(|above| *above > 0) else {
         return Ok((Standing::BelowMargin, None));
     };
-    let originality = originality(candidate)?;
+    let originality = originality(candidate, domain)?;
     let unit = u64::try_from(domain.unit.0).unwrap_or(1);
     let mut weight = mul_div(above.into(), WHOLE.into(), unit.into())?;
     for factor in [originality, candidate.founder] {
@@ -96,10 +97,13 @@ fn unpaid(candidate: &Candidate, threshold: Ppm) -> Result<Option<Standing>, Set
     Ok((held >= needed).then_some(Standing::Copy { of: most.with }))
 }
 
-fn originality(candidate: &Candidate) -> Result<Ppm, SettleError> {
+/// Rows of its own, of as many as a submission should have: half as many rows earn half as much for
+/// the same lift, so that cutting a dataset up earns nothing where lift is concave in rows.
+fn originality(candidate: &Candidate, domain: &Domain) -> Result<Ppm, SettleError> {
     let Some(Comparison { rows, own, .. }) = candidate.comparison else {
-        return Ok(Ppm(1_000_000));
+        return Ok(Ppm(0));
     };
-    let share = mul_div(own.into(), WHOLE.into(), rows.into())?;
+    let most = rows.max(domain.rows.get());
+    let share = mul_div(own.into(), WHOLE.into(), most.into())?;
     u32::try_from(share).map(Ppm).map_err(|_| SettleError::Internal { what: "a share of rows" })
 }

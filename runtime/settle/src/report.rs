@@ -13,6 +13,7 @@ use crate::{Block, Epoch, Note, Rao};
 
 /// What an epoch came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Report {
     /// Which epoch.
     pub epoch: Epoch,
@@ -50,6 +51,7 @@ pub struct Report {
 
 /// Where the emission of an epoch went. The parts add up to the whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Emission {
     /// All of it.
     pub total: Rao,
@@ -66,6 +68,7 @@ pub struct Emission {
 
 /// One submission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SubmissionLine {
     /// Whose.
     pub miner: HotkeyId,
@@ -83,6 +86,9 @@ pub struct SubmissionLine {
     pub reward: Rao,
     /// Whether the reward is held until a dispute ends.
     pub held: bool,
+    /// Whether the lift over all rows is above that over hidden rows by more than the margin: the
+    /// miner knows rows that were revealed, or more of the benchmark than it should.
+    pub overfit: bool,
 }
 
 /// Why a submission earns what it earns.
@@ -114,6 +120,7 @@ pub enum Standing {
 
 /// What a miner's weight is made of: `(lift − margin) / unit · originality · founder`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct MinerFactors {
     /// The lesser of the lift over all rows and over hidden ones.
     pub lift: MicroNats,
@@ -121,7 +128,7 @@ pub struct MinerFactors {
     pub margin: MicroNats,
     /// What counts as one.
     pub unit: MicroNats,
-    /// Share of its rows that are in no earlier dataset.
+    /// Rows that are in no earlier dataset, as a share of those that it has or should have.
     pub originality: Ppm,
     /// A founder's bonus: 1,000,000 is none.
     pub founder: Ppm,
@@ -131,6 +138,7 @@ pub struct MinerFactors {
 
 /// One validator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ValidatorLine {
     /// Who.
     pub validator: HotkeyId,
@@ -140,7 +148,8 @@ pub struct ValidatorLine {
     pub drawn: u32,
     /// Those that it did not give.
     pub missing: u32,
-    /// Mean quality of all it was asked for; see [`AssignmentLine::quality`].
+    /// Mean quality of all it was asked for, in this epoch or, if for nothing, within the window;
+    /// see [`AssignmentLine::quality`].
     pub quality: Ppm,
     /// A founder's bonus: 1,000,000 is none.
     pub founder: Ppm,
@@ -156,6 +165,7 @@ pub struct ValidatorLine {
 
 /// One score that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AssignmentLine {
     /// Of whom.
     pub validator: HotkeyId,
@@ -189,6 +199,7 @@ pub enum AnswerKind {
 
 /// What was taken from a bond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Slash {
     /// Whose.
     pub validator: HotkeyId,
@@ -210,6 +221,8 @@ pub enum SlashReason {
     WrongScore,
     /// A step that it showed does not hold, or it showed none.
     FailedAudit,
+    /// It promised a score and did not show it, when auditors were drawn or a replay told.
+    Withheld,
     /// It signed two different scores for one assignment.
     Equivocation,
     /// It left too many assignments without a score.
@@ -220,6 +233,7 @@ pub enum SlashReason {
 
 /// What was held and is not any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Release {
     /// The epoch of the submission.
     pub epoch: Epoch,

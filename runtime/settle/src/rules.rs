@@ -111,7 +111,8 @@ pub struct Bond {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Slashing {
-    /// A score that a replay refutes, or an audit that failed.
+    /// A score that a replay refutes, an audit that failed, or a score that was promised and then
+    /// withheld when somebody else computed it too.
     pub wrong: Ppm,
     /// Two scores for one assignment.
     pub equivocation: Ppm,
@@ -139,8 +140,10 @@ pub struct Domain {
     /// The part of a lift that is not paid. Not negative.
     pub margin: MicroNats,
     /// The lift that counts as one, so that domains pay alike: ln of the number of candidates
-    /// for specs that have candidates.
+    /// for specs that have candidates. No lift counts for more.
     pub unit: MicroNats,
+    /// Rows that a submission should have. One with fewer of its own earns in proportion.
+    pub rows: NonZeroU32,
 }
 
 /// Emission and its parts, from an epoch on until the next stage.
@@ -203,7 +206,7 @@ impl Rules {
 
     fn check_domains(&self) -> Result<(), RulesError> {
         list("domains", self.domains.len())?;
-        for Domain { spec, margin, unit } in &self.domains {
+        for Domain { spec, margin, unit, .. } in &self.domains {
             let fine = (MicroNats(0)..=LIFT_MAX).contains(margin)
                 && (MicroNats(1)..=LIFT_MAX).contains(unit);
             if !fine {

@@ -2,7 +2,7 @@
 //!
 //! Everybody keeps to the timetable here. Who does not is written with [`Script::push`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dataforge_core::hash::{DatasetDigest, Digest as _, EpochSeed, Hasher, HotkeyId};
 
@@ -20,6 +20,10 @@ pub struct Script<'a> {
     seed: EpochSeed,
     audits_seed: EpochSeed,
     listed: BTreeMap<HotkeyId, Rao>,
+    /// Of earlier epochs.
+    known: BTreeSet<DatasetDigest>,
+    uncompared: BTreeSet<DatasetDigest>,
+    committed: BTreeSet<HotkeyId>,
     events: Vec<Event>,
 }
 
@@ -37,9 +41,18 @@ impl<'a> Script<'a> {
         rules.check()?;
         let epoch = ledger.epoch;
         let times = rules.timetable(epoch).ok_or(SettleError::Internal { what: "an epoch" })?;
-        let listed = BTreeMap::new();
-        let mut script =
-            Self { rules, epoch, times, seed, audits_seed, listed, events: Vec::new() };
+        let mut script = Self {
+            rules,
+            epoch,
+            times,
+            seed,
+            audits_seed,
+            listed: BTreeMap::new(),
+            known: ledger.datasets.keys().copied().collect(),
+            uncompared: BTreeSet::new(),
+            committed: BTreeSet::new(),
+            events: Vec::new(),
+        };
         script.push(times.start, What::Opened { rules: rules.id(), ledger: ledger.digest() });
         script.push(times.revealed, What::Seeded { seed });
         script.push(times.scored, What::AuditsSeeded { seed: audits_seed });
@@ -55,6 +68,9 @@ impl<'a> Script<'a> {
 
     /// Writes any event.
     pub fn push(&mut self, at: Block, what: What) {
+        if let What::Committed { miner, .. } = what {
+            self.committed.insert(miner);
+        }
         self.events.push(Event { epoch: self.epoch, at, what });
     }
 
@@ -80,12 +96,18 @@ impl<'a> Script<'a> {
         let salt = self.salt(&[miner]);
         let commitment = submission_commitment(self.epoch, miner, spec, dataset, salt);
         let at = Block(self.times.start.0.saturating_add(after.into()));
+        // The first commitment counts, if it is on time.
+        let counts = at < self.times.committed && !self.committed.contains(&miner);
+        if counts && !self.known.contains(&dataset) {
+            self.uncompared.insert(dataset);
+        }
         self.push(at, What::Committed { miner, commitment });
         self.push(self.times.committed, What::Revealed { miner, dataset, spec, salt });
     }
 
     /// How much of a dataset is in earlier ones.
     pub fn compare(&mut self, comparison: Comparison) {
+        self.uncompared.remove(&comparison.dataset);
         self.push(self.times.committed, What::Compared(comparison));
     }
 
@@ -129,9 +151,14 @@ impl<'a> Script<'a> {
         self.push(self.times.score_revealed, What::Judged { of, miner, score });
     }
 
-    /// All events, by block.
+    /// All events, by block. A dataset that was not compared has as many rows as it should, all of
+    /// them its own.
     #[must_use]
     pub fn finish(mut self) -> Vec<Event> {
+        let rows = self.rules.domain(self.epoch).map_or(0, |domain| domain.rows.get());
+        for dataset in std::mem::take(&mut self.uncompared) {
+            self.compare(Comparison { dataset, rows, own: rows, most: None });
+        }
         self.events.sort_by_key(|event| event.at);
         self.events
     }

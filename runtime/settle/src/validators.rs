@@ -1,7 +1,9 @@
 //! What each validator's work is worth: stake times the mean quality of all it was asked for.
 //!
 //! The quality of an assignment is a product, and a validator's the mean of those, so that failing
-//! twice at one assignment costs no more than once, and splitting a stake wins nothing.
+//! twice at one assignment costs no more than once. Who is not drawn is as good as it was when it
+//! was: a small stake is drawn seldom and still earns in proportion, and more submissions earn
+//! nobody more.
 
 use std::collections::BTreeMap;
 
@@ -25,6 +27,10 @@ pub(crate) struct Drawn {
 }
 
 impl Drawn {
+    fn is_audited(&self) -> bool {
+        !self.auditors.is_empty()
+    }
+
     /// Each with whether it is an auditor.
     pub(crate) fn all(&self) -> impl Iterator<Item = (HotkeyId, bool)> {
         let validators = self.validators.iter().map(|key| (*key, false));
@@ -91,6 +97,7 @@ pub(crate) fn assess(
     rules: &Rules,
     gathered: &Gathered,
     (validator, audit, miner): (HotkeyId, bool, HotkeyId),
+    drawn: &Drawn,
     finding: Option<&Finding>,
     agreement: Agreement,
 ) -> Result<(AssignmentLine, Option<SlashReason>), SettleError> {
@@ -123,6 +130,10 @@ pub(crate) fn assess(
     } else if answer == AnswerKind::Scored && judged && !agrees {
         // Two honest advisory proofs differ; exact ones do not.
         (rules.profile == Profile::Exact).then_some(SlashReason::WrongScore)
+    } else if at.is_some() && answer != AnswerKind::Scored && (judged || drawn.is_audited()) {
+        // Who is wrong and learns that somebody else computes the same must not do better by
+        // showing nothing.
+        Some(SlashReason::Withheld)
     } else if !executed && answer != AnswerKind::Missing {
         Some(SlashReason::FailedAudit)
     } else {
@@ -155,7 +166,8 @@ pub(crate) struct Quality {
     pub(crate) drawn: u32,
     pub(crate) missing: u32,
     pub(crate) outliers: u32,
-    sum: u64,
+    /// In millionths.
+    pub(crate) sum: u64,
 }
 
 impl Quality {

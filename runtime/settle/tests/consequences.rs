@@ -1,5 +1,7 @@
 //! What each thing that a party can do comes to, one at a time.
 
+#![expect(clippy::unwrap_used, reason = "a failing helper fails its test")]
+
 mod market;
 
 use dataforge_core::hash::HotkeyId;
@@ -46,6 +48,8 @@ fn a_lift_counts_above_the_margin_and_beyond_chance() {
     stands(scored_as(90_000, 90_000, 0), Standing::NotSignificant);
     // Rows that the miner knew do not count.
     stands(scored_as(900_000, 50_000, 100_000), Standing::BelowMargin);
+    let settled = epoch(&rules(), &Ledger::default(), &[scored_as(150_001, 100_000, 1)]);
+    assert!(line(&settled.report, miner(0)).overfit);
     stands(score(Outcome::Rejected), Standing::Rejected);
     stands(score(Outcome::Diverged), Standing::Diverged);
 }
@@ -265,6 +269,17 @@ fn scores_count_when_they_are_on_time_and_as_promised() {
         commit(script, at, validator, miner);
     };
     counts(twice, AnswerKind::Scored, Slip::CommittedTwice);
+    // A score that nobody asked for.
+    let unasked = |script: &mut Script<'_>, validator, miner| {
+        script.list(market::validator(9), Rao(1));
+        let lottery = script.lottery().unwrap();
+        let [asked, _] = script.asked(&lottery, miner);
+        let who = [0, 1, 2, 9].map(market::validator).into_iter().find(|key| !asked.contains(key));
+        script.score(who.unwrap(), miner, told, false, 0);
+        assert_ne!(who, Some(validator));
+    };
+    let notes = conduct(&rules(), unasked, None).report.notes;
+    assert!(notes.iter().any(|note| note.what == Slip::NotDrawn), "{notes:?}");
     // No proof is no score.
     let settled = conduct(
         &rules(),
@@ -335,15 +350,73 @@ fn a_disputed_reward_is_held_until_a_replay_or_the_end_of_the_appeal() {
 }
 
 #[test]
+fn who_is_not_drawn_is_as_good_as_it_was() {
+    let rules = rules();
+    let quality = |ledger: &Ledger, submissions| {
+        let settled = epoch(&rules, ledger, &vec![scored(250_000); submissions]);
+        let line = validator_line(&settled.report, validator(0));
+        (settled.ledger, line.drawn, line.quality)
+    };
+    let (never, drawn, first) = quality(&Ledger::default(), 0);
+    assert_eq!((drawn, first), (0, Ppm(0)));
+    let (good, drawn, second) = quality(&never, 1);
+    assert_eq!((drawn, second), (1, Ppm(1_000_000)));
+    let (_, drawn, third) = quality(&good, 0);
+    assert_eq!((drawn, third), (0, Ppm(1_000_000)));
+}
+
+#[test]
+fn a_score_withheld_from_an_audit_costs_what_a_wrong_one_does() {
+    let mut rules = rules();
+    rules.draw.validators = std::num::NonZeroU32::new(2).unwrap();
+    rules.draw.audited = Ppm(1_000_000);
+    rules.draw.auditors = 1;
+    let before = epoch(&rules, &Ledger::default(), &[scored(250_000)]).ledger;
+    let mut script = script(&rules, &before, EVEN, 1);
+    submit(&mut script, &before, 0);
+    let lottery = script.lottery().unwrap();
+    let [asked, auditors] = script.asked(&lottery, miner(0));
+    script.score(asked[0], miner(0), Some(scored(250_000)), false, 0);
+    script.score(auditors[0], miner(0), Some(scored(250_000)), true, 0);
+    let (at, commitment) = (script.times().revealed, dataforge_core::hash::Commitment([1; 32]));
+    script.push(at, What::ScoreCommitted { miner: miner(0), validator: asked[1], commitment });
+    let slashes = run(&rules, &before, script).report.slashes;
+    assert_eq!((slashes[0].validator, slashes[0].reason), (asked[1], SlashReason::Withheld));
+}
+
+#[test]
+fn no_lift_counts_for_more_than_there_is_to_learn() {
+    let settled = epoch(&rules(), &Ledger::default(), &[scored(900_000_000), scored(1_000_000)]);
+    let [first, second] = [0, 1].map(|number| line(&settled.report, miner(number)).reward);
+    assert_eq!(first, second);
+}
+
+#[test]
+fn fewer_rows_than_there_should_be_earn_in_proportion() {
+    let (rules, ledger) = (rules(), Ledger::default());
+    let mut script = script(&rules, &ledger, EVEN, 2);
+    for (number, rows) in [(0, 10), (1, 5)] {
+        submit(&mut script, &ledger, number);
+        script.compare(Comparison { dataset: dataset(number), rows, own: rows, most: None });
+        all_tell(&mut script, miner(number), scored(250_000));
+    }
+    let settled = run(&rules, &ledger, script);
+    let originality = |number| line(&settled.report, miner(number)).factors.unwrap().originality;
+    assert_eq!([0, 1].map(originality), [Ppm(1_000_000), Ppm(500_000)]);
+}
+
+#[test]
 fn a_bond_is_paid_when_it_is_due() {
     let rules = rules();
     let mut ledger = epoch(&rules, &Ledger::default(), &[scored(250_000)]).ledger;
     let paid = |ledger: &Ledger| ledger.accounts[&validator(0)].paid.0;
     let first = paid(&ledger);
     assert_eq!(ledger.accounts[&validator(0)].bond[&Epoch(3)], Rao(BOND));
-    for expect in [first, first, first + BOND] {
+    // In epochs without submissions it earns as much again: four fifths at once.
+    for bonds in [0, 0, 1] {
+        let before = paid(&ledger);
         ledger = run(&rules, &ledger, script(&rules, &ledger, EVEN, 1)).ledger;
-        assert_eq!(paid(&ledger), expect);
+        assert_eq!(paid(&ledger), before + first + bonds * BOND);
     }
 }
 

@@ -6,7 +6,8 @@
 //! crate. `forward` writes a reference model's forward graph, for `forward.py`; `imported` trains
 //! what `exported.py` wrote; `separation` evaluates honest and dishonest datasets. `kernels`,
 //! `cold-start`, `twins` and `schema-suite` put the pinned kernels to work for `cargo xtask bench
-//! kernels` and `cargo xtask conformance`. No test depends on a time measured here.
+//! kernels` and `cargo xtask conformance`; `settle` times settlements. No test depends on a time
+//! measured here.
 #![forbid(unsafe_code)]
 
 mod cold_start;
@@ -20,6 +21,7 @@ mod memory;
 mod party;
 mod prepare;
 mod separation;
+mod settle;
 mod suite;
 mod twins;
 mod workload;
@@ -65,6 +67,8 @@ enum Command {
     SchemaSuite(suite::Suite),
     /// Finds near-duplicates among labelled texts.
     Twins(twins::Twins),
+    /// Settles an epoch of a market of some size and times it.
+    Settle(settle::Settle),
     /// Evaluates honest and dishonest datasets of a spec: one JSON object per evaluation.
     Separation(separation::Separation),
 }
@@ -83,6 +87,7 @@ fn main() -> ExitCode {
         Command::Kernels(arguments) => kernels::run(&arguments).and_then(|made| print(&made)),
         Command::ColdStart(arguments) => cold_start::run(&arguments).and_then(|made| print(&made)),
         Command::SchemaSuite(arguments) => suite::run(&arguments).and_then(|made| print(&made)),
+        Command::Settle(arguments) => settle::run(&arguments).and_then(|made| print(&made)),
         Command::Twins(arguments) => twins::run(&arguments).and_then(|found| print(&found)),
         Command::Separation(arguments) => separation::run(&arguments, print),
     };

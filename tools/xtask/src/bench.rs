@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: a training step of each engine side by side; `bench kernels`: the pinned
-//! kernels beside the same code natively; `bench check`: `dataforge check` on a million rows.
+//! kernels beside the same code natively; `bench check`: `dataforge check` on a million rows;
+//! `bench settle`: settlements of growing markets.
 //!
 //! Every party is a process of its own, so that neither threads nor memory mix. All load the same
 //! workload and wait; in each round every party takes some steps, one party after the other, so
@@ -10,6 +11,7 @@ mod check;
 mod kernels;
 mod party;
 mod report;
+mod settle;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -71,6 +73,8 @@ enum Other {
     Kernels(kernels::Options),
     /// Measure memory and time of `dataforge check` on large datasets.
     Check(check::Options),
+    /// Measure time and memory of a settlement, as the market grows.
+    Settle(settle::Options),
 }
 
 /// One row of the report to be: a workload at a thread count.
@@ -85,6 +89,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     match &options.other {
         Some(Other::Kernels(options)) => return kernels::run(options),
         Some(Other::Check(options)) => return check::run(options),
+        Some(Other::Settle(options)) => return settle::run(options),
         None => {}
     }
     ensure!(options.rounds > 0 && options.steps > 0, "--rounds and --steps must be at least 1");

@@ -5,7 +5,7 @@
 
 use anyhow::bail;
 
-use crate::{kernels, sh, tidy, verifier};
+use crate::{kernels, report, sh, tidy, verifier};
 
 type Check = (&'static str, fn() -> anyhow::Result<()>);
 
@@ -20,6 +20,7 @@ const CHECKS: &[Check] = &[
     ("guests", guests),
     ("kernels", || kernels::run(true)),
     ("verifier", verifier::run),
+    ("report", report::run),
 ];
 
 pub(crate) fn run() -> anyhow::Result<()> {

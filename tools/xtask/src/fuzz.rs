@@ -67,6 +67,7 @@ const TARGETS: &[Target] = &[
     target("checker", 4, 4),
     target("checkpoint", 16, 4),
     target("datasets", 16, 640),
+    target("events", 64, 8),
     target("guest", 16, 128),
     target("hotkey", 4, 4),
     target("locks", 16, 4),

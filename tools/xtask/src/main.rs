@@ -4,6 +4,7 @@
 //! for people who change the repository; nothing that a validator, auditor or miner runs is here.
 
 mod bench;
+mod calibrate;
 mod ci;
 mod conformance;
 mod fuzz;
@@ -11,6 +12,7 @@ mod kernels;
 mod matrix;
 mod peers;
 mod quality;
+mod report;
 mod sh;
 mod sides;
 mod tidy;
@@ -36,12 +38,16 @@ enum Command {
     Ci,
     /// Time a training step beside other engines, or the pinned kernels beside native code.
     Bench(bench::Options),
+    /// Measure the lifts of datasets of several qualities, for simulations.
+    Calibrate(calibrate::Options),
     /// Check the pinned kernels against the field's references.
     Conformance(conformance::Options),
     /// Train to the end beside PyTorch, at several operand widths, and compare the losses.
     Quality(quality::Options),
     /// Give hostile inputs to every decoder for a bounded time.
     Fuzz(fuzz::Options),
+    /// Open the page of a settled epoch in a browser and look at what is seen.
+    Report,
     /// Check what the compiler does not: layout, file sizes, module docs, leftovers.
     Tidy,
     /// Build the guest kernels that eval specs pin.
@@ -64,9 +70,11 @@ fn main() -> ExitCode {
     let done = match Args::parse().command {
         Command::Ci => ci::run(),
         Command::Bench(options) => bench::run(&options),
+        Command::Calibrate(options) => calibrate::run(&options),
         Command::Conformance(options) => conformance::run(&options),
         Command::Quality(options) => quality::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
+        Command::Report => report::run(),
         Command::Tidy => tidy::run(),
         Command::Kernels { check } => kernels::run(check),
         Command::Verifier => verifier::run(),

@@ -9,7 +9,7 @@ use crate::progress::Stage;
 use anyhow::Context as _;
 use dataforge_core::limits::DATASET_BYTES_MAX;
 use dataforge_core::proof::{Measurement, Metrics, Run, ScoreProof, Verdict, Whose};
-use dataforge_core::units::Bytes;
+use dataforge_core::units::{Bytes, MicroNats};
 use dataforge_evaluate::{Evaluation, Evaluator, Timings};
 use dataforge_node::fs::{read_bounded, write_atomic};
 use dataforge_node::hotkey::Hotkey;
@@ -46,22 +46,31 @@ pub(crate) fn run(context: &Context, arguments: &Evaluate) -> anyhow::Result<Ans
     };
     write_atomic(&arguments.out, &file.to_bytes())?;
     world.finish(&file.proof);
+    let bound = evaluator.bound(&evaluation.proof);
     if context.json {
-        output::json(&evaluation_json(&evaluation))?;
+        output::json(&evaluation_json(&evaluation, bound))?;
     } else {
-        print_evaluation(&arguments.dataset, &evaluation)?;
+        print_evaluation(&arguments.dataset, &evaluation, bound)?;
         output::line(&format!("proof written to {}", arguments.out.display()))?;
     }
     Ok((evaluation.proof.verdict() != Verdict::Rejected).into())
 }
 
-fn print_evaluation(dataset: &Path, evaluation: &Evaluation) -> anyhow::Result<()> {
+fn print_evaluation(
+    dataset: &Path,
+    evaluation: &Evaluation,
+    bound: Option<MicroNats>,
+) -> anyhow::Result<()> {
     let Evaluation { proof, report, timings, .. } = evaluation;
     if proof.verdict() == Verdict::Rejected {
         print_report(dataset, report)?;
     }
     for line in summary(proof) {
         output::line(&line)?;
+    }
+    if let Some(bound) = bound {
+        let bound = bound.display();
+        output::line(&format!("bound     {bound} nats: what the lift is above, at 97.5 %"))?;
     }
     if let Some(answers) = &evaluation.answers {
         output::line(&format!(
@@ -180,8 +189,9 @@ fn metrics_json(metrics: &Metrics) -> Value {
     })
 }
 
-fn evaluation_json(evaluation: &Evaluation) -> Value {
+fn evaluation_json(evaluation: &Evaluation, bound: Option<MicroNats>) -> Value {
     let mut value = proof_json(&evaluation.proof);
+    value["bound"] = json!(bound.map(nats));
     value["check"] = report_json(&evaluation.report);
     value["engine"] = json!(evaluation.engine);
     value["answers"] = json!(evaluation.answers.as_ref().map(|answers| {

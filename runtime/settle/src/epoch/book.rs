@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use dataforge_core::hash::HotkeyId;
 use dataforge_core::units::Ppm;
 
-use super::{Fault, Setting, Settled, Shared, chain_weights};
+use super::{Fault, Lines, Setting, Settled, chain_weights};
 use crate::amount::WHOLE;
 use crate::finding::Finding;
 use crate::validators::{Drawn, Quality, said};
@@ -34,12 +34,11 @@ impl<'a> Book<'a> {
 
     pub(super) fn close(
         mut self,
-        miners: Shared<SubmissionLine>,
-        validators: Shared<ValidatorLine>,
-        assignments: Vec<AssignmentLine>,
+        lines: Lines,
         faults: &[Fault],
         findings: &BTreeMap<HotkeyId, Finding>,
     ) -> Result<Settled, SettleError> {
+        let Lines { miners, validators, assignments, notes } = lines;
         let setting = self.setting;
         let (rules, gathered) = (setting.rules, setting.gathered);
         let emission = setting.emission(&miners, &validators)?;
@@ -52,7 +51,7 @@ impl<'a> Book<'a> {
         self.slash_faults(faults)?;
 
         self.ledger.emitted = self.ledger.emitted.plus(emission.total)?;
-        self.ledger.to_treasury(emission.treasury.plus(emission.rest)?)?;
+        self.ledger.credit_treasury(emission.treasury.plus(emission.rest)?)?;
         self.pay_miners(&miners.lines)?;
         self.pay_validators(&validators.lines)?;
         self.judge_conduct(&assignments, findings)?;
@@ -81,7 +80,7 @@ impl<'a> Book<'a> {
             assignments,
             slashes: self.slashes,
             released: self.released,
-            notes: gathered.notes.clone(),
+            notes,
         };
         Ok(Settled { ledger: self.ledger, report })
     }
@@ -106,7 +105,7 @@ impl<'a> Book<'a> {
             };
             match to {
                 Some(party) => self.ledger.pay(party, held.amount)?,
-                None => self.ledger.to_treasury(held.amount)?,
+                None => self.ledger.credit_treasury(held.amount)?,
             }
             let Held { epoch, miner, amount, .. } = held;
             let judged = told.is_some();
@@ -147,7 +146,7 @@ impl<'a> Book<'a> {
         about: Option<(Epoch, HotkeyId)>,
     ) -> Result<(), SettleError> {
         let amount = self.take(validator, reason)?;
-        self.ledger.to_treasury(amount)?;
+        self.ledger.credit_treasury(amount)?;
         self.slashes.push(Slash { validator, reason, about, amount, held: false });
         Ok(())
     }
@@ -155,7 +154,9 @@ impl<'a> Book<'a> {
     fn take(&mut self, validator: HotkeyId, reason: SlashReason) -> Result<Rao, SettleError> {
         let slashing = &self.setting.rules.slashing;
         let share = match reason {
-            SlashReason::WrongScore | SlashReason::FailedAudit => slashing.wrong,
+            SlashReason::WrongScore | SlashReason::FailedAudit | SlashReason::Withheld => {
+                slashing.wrong
+            }
             SlashReason::Equivocation => slashing.equivocation,
             SlashReason::Missing => slashing.missing,
             SlashReason::Outlier => slashing.outlier,
@@ -216,9 +217,9 @@ impl<'a> Book<'a> {
         let epoch = self.setting.epoch();
         let window = u64::from(rules.slashing.window.get());
         for (validator, quality) in Quality::of(assignments, rules.profile) {
-            let Quality { drawn, missing, outliers, .. } = quality;
+            let Quality { drawn, missing, outliers, sum: quality } = quality;
             let conduct = &mut self.ledger.account(validator).conduct;
-            conduct.push(Conduct { epoch, drawn, missing, outliers });
+            conduct.push(Conduct { epoch, drawn, missing, outliers, quality });
             conduct.retain(|of| of.epoch.0.saturating_add(window) > epoch.0);
             let sum = |part: fn(&Conduct) -> u32| {
                 conduct.iter().fold(0u64, |sum, of| sum.saturating_add(part(of).into()))

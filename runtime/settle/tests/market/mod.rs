@@ -57,6 +57,7 @@ pub(crate) fn rules() -> Rules {
             spec: SpecId([1; 32]),
             margin: MicroNats(50_000),
             unit: MicroNats(1_000_000),
+            rows: blocks(10),
         }],
         stages: vec![stage],
     }

@@ -23,8 +23,9 @@ const TOP: &[&str] = &[
     "wit",
 ];
 
-/// The folder of `eval-specs` that holds the pinned kernels instead of the versions of a spec.
-const PINNED_KERNELS: &str = "kernels";
+/// The folders of `eval-specs` that hold no versions of a spec: the pinned kernels, and the rules
+/// of markets with the scenarios that try them.
+const OTHERS: &[&str] = &["kernels", "markets"];
 
 /// Refuses unknown and missing entries at the top, and versions of a spec without both files.
 pub(super) fn check(root: &Path) -> anyhow::Result<Vec<Fault>> {
@@ -55,7 +56,7 @@ fn eval_specs(root: &Path) -> anyhow::Result<Vec<Fault>> {
     }
     let mut faults = Vec::new();
     for spec in entries(&folder)? {
-        if spec.is_file() || spec.ends_with(PINNED_KERNELS) {
+        if spec.is_file() || OTHERS.iter().any(|name| spec.ends_with(name)) {
             continue;
         }
         let versions: Vec<_> = entries(&spec)?.into_iter().filter(|path| path.is_dir()).collect();

@@ -1,6 +1,6 @@
 //! The demonstration's epoch: one validator, everybody on time, settled as any epoch is.
 
-use dataforge_core::hash::{EpochSeed, Hasher, HotkeyId};
+use dataforge_core::hash::{DatasetDigest, EpochSeed, Hasher, HotkeyId};
 use dataforge_core::proof::Verdict;
 use dataforge_core::score;
 use dataforge_core::spec::PinnedSpec;
@@ -55,10 +55,7 @@ pub(super) fn line<'r>(report: &'r Report, name: &str) -> Option<&'r SubmissionL
 }
 
 /// The name of the first submission of a dataset.
-pub(super) fn name_of<'e>(
-    entries: &'e [Entry],
-    dataset: dataforge_core::hash::DatasetDigest,
-) -> Option<&'e str> {
+pub(super) fn name_of(entries: &[Entry], dataset: DatasetDigest) -> Option<&str> {
     let first = entries.iter().find(|entry| entry.evaluation.proof.inputs.dataset == dataset);
     first.map(|entry| entry.name)
 }
@@ -89,6 +86,8 @@ fn rules(pinned: &PinnedSpec) -> Rules {
         spec: pinned.id(),
         margin: spec.score.margin(),
         unit: score::unit(&spec.score, spec.benchmark.candidates.get()),
+        // Small submissions are not paid less here: what half as many rows teach is shown.
+        rows: ONE,
     };
     let stage = Stage {
         from_epoch: Epoch(0),

@@ -1,0 +1,35 @@
+//! `dataforge simulate`: what is shown, and the scenarios that are refused.
+
+use std::fs;
+
+use dataforge_tests::{Answer, Scratch, dataforge, root};
+
+const SCENARIO: &str = "eval-specs/markets/scenarios/copy-public.toml";
+
+#[test]
+fn an_attack_is_shown_with_its_profit_and_bounds() {
+    let answer = Answer::of(dataforge().current_dir(root()).args(["simulate", SCENARIO]));
+    answer.expect(0, &["over honest", "copy-public", "does not pay", SCENARIO]);
+    let json = Answer::of(dataforge().current_dir(root()).args(["simulate", SCENARIO, "--json"]));
+    let shown = json.expect(0, &[]).json();
+    let attack = &shown["attacks"][0];
+    assert_eq!(attack["name"], "copy-public");
+    let ppm = |name: &str| attack[name].as_i64().unwrap();
+    assert!(ppm("low") <= ppm("profit_over_honest") && ppm("profit_over_honest") <= ppm("high"));
+    assert!(ppm("high") < 0, "it pays to copy what is public");
+}
+
+#[test]
+fn a_scenario_that_cannot_be_played_is_refused() {
+    let scratch = Scratch::new();
+    let text = fs::read_to_string(root().join(SCENARIO)).unwrap();
+    let rules = root().join("eval-specs/markets/synapse-1.toml");
+    let text = text.replace("../synapse-1.toml", &rules.to_string_lossy());
+    let refused = |name: &str, text: String, mentions: &[&str]| {
+        let path = scratch.file(&format!("{name}.toml"), text);
+        Answer::of(dataforge().arg("simulate").arg(&path)).expect(2, mentions);
+    };
+    refused("unknown", format!("colour = 1\n{text}"), &["unknown.toml", "colour"]);
+    refused("endless", text.replace("epochs = 24", "epochs = 4000000000"), &["endless.toml"]);
+    refused("share", text.replace("found = 900_000", "found = 1_000_001"), &["share.toml"]);
+}

@@ -90,8 +90,8 @@ pub enum What {
         /// What the commitment was salted with.
         salt: Salt,
     },
-    /// How much of a revealed dataset was in earlier ones. Once for each that was not revealed in an
-    /// earlier epoch.
+    /// How much of a revealed dataset was in earlier ones. Once for each that was not revealed in
+    /// an earlier epoch.
     Compared(Comparison),
     /// The epoch's seed became known: submissions are closed, validators are drawn.
     Seeded {

@@ -1,6 +1,7 @@
 //! `dataforge simulate`: what attacks on the market earn more than honest work.
 //!
-//! What a scenario comes to is said by `dataforge_settle::simulate`. Here it is asked for and shown.
+//! What a scenario comes to is said by `dataforge_settle::simulate`. Here it is asked for and
+//! shown.
 
 mod page;
 

@@ -142,7 +142,7 @@ mod tests {
         check("disputed = 1_000_000", "disputed = 1_000_001", "replays.disputed is 1000001 ppm");
         check("epochs = 24", "epochs = 0", "line 5: invalid value");
         check("epochs = 24", "epochs = 4_000_000_000", "epochs · replications · stakes");
-        check("[50_000,", "[1_000_001,", "attack.stakes is 1000001 ppm");
+        check(", 600_000]", ", 1_000_001]", "attack.stakes is 1000001 ppm");
         check("seed = \"05", "seed = \"5", "line 4: expected 64 hexadecimal digits");
     }
 

@@ -50,15 +50,15 @@ pub fn stand(
         Some(Outcome::Diverged) => return Ok((Standing::Diverged, None)),
         Some(Outcome::Scored(lift)) => lift,
     };
-    if lift.bound <= MicroNats(0) {
-        return Ok((Standing::NotSignificant, None));
-    }
     // More than there is to learn is a score that somebody made up.
     let counted = lift.all.min(lift.hidden).min(domain.unit);
     let above = counted.0.saturating_sub(domain.margin.0);
     let Some(above) = u64::try_from(above).ok().filter(|above| *above > 0) else {
         return Ok((Standing::BelowMargin, None));
     };
+    if lift.bound <= MicroNats(0) {
+        return Ok((Standing::NotSignificant, None));
+    }
     let originality = originality(candidate, domain)?;
     let unit = u64::try_from(domain.unit.0).unwrap_or(1);
     let mut weight = mul_div(above.into(), WHOLE.into(), unit.into())?;

@@ -16,7 +16,7 @@
 //! computed, and amounts are added up. What an epoch comes to is for `dataforge-settle` to say.
 
 mod error;
-mod lines;
+pub(crate) mod lines;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -298,14 +298,10 @@ fn number_in(name: &str) -> Option<Epoch> {
 /// [`EpochsError`], naming the file and where it can the line.
 pub fn read_rules(path: &Path) -> Result<Rules, EpochsError> {
     let bytes = read_bounded(path, RULES_BYTES_MAX)?;
-    let at = |line, reason| EpochsError::Line { path: path.to_owned(), line, reason };
-    let line_of =
-        |place: usize| bytes.iter().take(place).filter(|byte| **byte == b'\n').count() + 1;
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|error| at(line_of(error.valid_up_to()), "it is not UTF-8".to_owned()))?;
-    let rules: Rules = toml::from_str(text).map_err(|error| {
-        let place = error.span().map_or(0, |span| span.start);
-        at(line_of(place), error.message().to_owned())
+    let rules: Rules = lines::toml(&bytes).map_err(|(line, reason)| EpochsError::Line {
+        path: path.to_owned(),
+        line,
+        reason,
     })?;
     match rules.check() {
         Ok(()) => Ok(rules),

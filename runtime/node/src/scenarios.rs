@@ -6,7 +6,7 @@ use dataforge_core::units::Bytes;
 use dataforge_settle::Rules;
 use dataforge_settle::simulate::{Scenario, ScenarioError};
 
-use crate::epochs::{EpochsError, read_rules};
+use crate::epochs::{EpochsError, lines, read_rules};
 use crate::fs::{FileError, read_bounded};
 
 /// A scenario. A larger file is refused before it is parsed.
@@ -84,15 +84,8 @@ pub fn load(path: &Path) -> Result<Vec<Loaded>, ScenariosError> {
 
 fn load_file(path: &Path) -> Result<Loaded, ScenariosError> {
     let bytes = read_bounded(path, SCENARIO_BYTES_MAX)?;
-    let at = |place: usize, reason| {
-        let line = bytes.iter().take(place).filter(|byte| **byte == b'\n').count() + 1;
-        ScenariosError::Line { path: path.to_owned(), line, reason }
-    };
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|error| at(error.valid_up_to(), "it is not UTF-8".to_owned()))?;
-    let scenario: Scenario = toml::from_str(text).map_err(|error| {
-        at(error.span().map_or(0, |span| span.start), error.message().to_owned())
-    })?;
+    let scenario: Scenario = lines::toml(&bytes)
+        .map_err(|(line, reason)| ScenariosError::Line { path: path.to_owned(), line, reason })?;
     let refused = |source| ScenariosError::Scenario { path: path.to_owned(), source };
     scenario.check().map_err(refused)?;
     let rules = path.parent().unwrap_or(Path::new(".")).join(&scenario.rules);

@@ -37,8 +37,11 @@ impl Rao {
         self.0.checked_sub(other.0).map(Self).ok_or(SettleError::Internal { what: "a difference" })
     }
 
-    /// `floor(self · ppm / 1,000,000)`. The part is at most the whole.
-    pub(crate) fn part(self, ppm: u64) -> Result<Self, SettleError> {
+    /// `floor(self · ppm / 1,000,000)`.
+    ///
+    /// # Errors
+    /// [`SettleError::Internal`] where that is beyond 64 bits: never for a part of the whole.
+    pub fn part(self, ppm: u64) -> Result<Self, SettleError> {
         let part = mul_div(self.0.into(), ppm.into(), WHOLE.into())?;
         u64::try_from(part).map(Self).map_err(|_| SettleError::Internal { what: "a part" })
     }

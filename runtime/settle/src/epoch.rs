@@ -52,9 +52,9 @@ pub fn settle(rules: &Rules, ledger: &Ledger, events: &[Event]) -> Result<Settle
     let miners = setting.miners(&submissions, &findings)?;
     let validators = setting.validators(&assignments, &faults)?;
     let mut notes = gathered.notes.clone();
-    notes.extend(setting.unasked(&drawn));
+    notes.extend(setting.slips(&drawn));
     let lines = Lines { miners, validators, assignments, notes };
-    Book::new(&setting).close(lines, &faults, &findings)
+    Book::new(&setting, &drawn).close(lines, &faults, &findings)
 }
 
 /// Everything that a settlement reads.
@@ -125,16 +125,20 @@ impl Setting<'_> {
         Ok(asked.map(draw).collect())
     }
 
-    /// Scores that nobody asked for.
-    fn unasked(&self, drawn: &BTreeMap<HotkeyId, Drawn>) -> Vec<Note> {
+    /// Commitments to scores that nobody asked for, or by validators when auditors were drawn.
+    fn slips(&self, drawn: &BTreeMap<HotkeyId, Drawn>) -> Vec<Note> {
         let mut notes = vec![];
         for (miner, work) in &self.gathered.work {
-            let asked: BTreeSet<HotkeyId> =
-                drawn.get(miner).into_iter().flat_map(Drawn::all).map(|(key, _)| key).collect();
-            for (validator, work) in work.iter().filter(|(key, _)| !asked.contains(key)) {
-                let note =
-                    |at| Note { party: *validator, about: Some(*miner), at, what: Slip::NotDrawn };
-                notes.extend(work.committed_at().map(note));
+            let asked: BTreeMap<HotkeyId, bool> =
+                drawn.get(miner).into_iter().flat_map(Drawn::all).collect();
+            for (validator, work) in work {
+                let Some(at) = work.committed_at() else { continue };
+                let what = match asked.get(validator) {
+                    None => Slip::NotDrawn,
+                    Some(false) if at >= self.gathered.times.scored => Slip::CommittedLate,
+                    Some(_) => continue,
+                };
+                notes.push(Note { party: *validator, about: Some(*miner), at, what });
             }
         }
         notes

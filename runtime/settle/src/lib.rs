@@ -41,7 +41,6 @@ pub use event::{
 pub use finding::{Basis, Finding};
 pub use gather::{Note, Slip};
 pub use ledger::{Account, Conduct, Held, HeldFor, Ledger, Origin, Unbalanced};
-pub use miners::{Candidate, stand};
 pub use report::{
     AnswerKind, AssignmentLine, Emission, MinerFactors, Release, Report, Slash, SlashReason,
     Standing, SubmissionLine, ValidatorLine,

@@ -13,30 +13,27 @@ use crate::{Block, Comparison, Domain, MinerFactors, Outcome, SettleError, Stand
 
 /// A submission before it is paid.
 #[derive(Clone, Copy, Debug)]
-pub struct Candidate {
+pub(crate) struct Candidate {
     /// Whose.
-    pub miner: HotkeyId,
+    pub(crate) miner: HotkeyId,
     /// When it was committed.
-    pub committed: Block,
+    pub(crate) committed: Block,
     /// What was revealed; none: nothing, or something else than was committed to.
-    pub dataset: Option<DatasetDigest>,
+    pub(crate) dataset: Option<DatasetDigest>,
     /// Whether something else was revealed.
-    pub mismatch: bool,
+    pub(crate) mismatch: bool,
     /// How much of it is in earlier datasets.
-    pub comparison: Option<Comparison>,
+    pub(crate) comparison: Option<Comparison>,
     /// An earlier submission of the very same dataset.
-    pub twin: bool,
+    pub(crate) twin: bool,
     /// What is true of it.
-    pub finding: Option<Finding>,
+    pub(crate) finding: Option<Finding>,
     /// The miner's weight as a founder: 1,000,000 for everybody else.
-    pub founder: Ppm,
+    pub(crate) founder: Ppm,
 }
 
 /// Why a submission earns what it earns, and what its weight is made of.
-///
-/// # Errors
-/// [`SettleError::Internal`] alone.
-pub fn stand(
+pub(crate) fn stand(
     candidate: &Candidate,
     domain: &Domain,
     copy_threshold: Ppm,

@@ -241,6 +241,11 @@ fn scores_count_when_they_are_on_time_and_as_promised() {
         reveal(script, times.audited, validator, miner, told);
     };
     counts(late, AnswerKind::Missing, Slip::CommittedLate);
+    // In time for an auditor alone.
+    let when_audited = |script: &mut Script<'_>, validator, miner| {
+        script.score(validator, miner, told, false, 100);
+    };
+    counts(when_audited, AnswerKind::Missing, Slip::CommittedLate);
     let revealed_late = |script: &mut Script<'_>, validator, miner| {
         let times = script.times();
         commit(script, times.revealed, validator, miner);
@@ -382,6 +387,33 @@ fn a_score_withheld_from_an_audit_costs_what_a_wrong_one_does() {
     script.push(at, What::ScoreCommitted { miner: miner(0), validator: asked[1], commitment });
     let slashes = run(&rules, &before, script).report.slashes;
     assert_eq!((slashes[0].validator, slashes[0].reason), (asked[1], SlashReason::Withheld));
+}
+
+/// One of two validators and an auditor are wrong, and a replay tells an epoch later.
+#[test]
+fn an_auditor_on_the_wrong_side_of_a_dispute_is_slashed_too() {
+    let mut rules = rules();
+    rules.draw.validators = std::num::NonZeroU32::new(2).unwrap();
+    rules.draw.audited = Ppm(1_000_000);
+    rules.draw.auditors = 1;
+    let before = epoch(&rules, &Ledger::default(), &[scored(250_000)]).ledger;
+    let mut script = script(&rules, &before, EVEN, 1);
+    submit(&mut script, &before, 0);
+    let lottery = script.lottery().unwrap();
+    let [asked, auditors] = script.asked(&lottery, miner(0));
+    let (right, wrong) = (Some(scored(250_000)), Some(scored(999_000)));
+    script.score(asked[0], miner(0), right, false, 0);
+    script.score(asked[1], miner(0), wrong, false, 0);
+    script.score(auditors[0], miner(0), wrong, true, 0);
+    let disputed = run(&rules, &before, script).ledger;
+    let mut judge = market::script(&rules, &disputed, EVEN, 1);
+    judge.judge(Epoch(1), miner(0), scored(250_000));
+    let slashes = run(&rules, &disputed, judge).report.slashes;
+    let mut slashed: Vec<_> = slashes.iter().map(|slash| slash.validator).collect();
+    slashed.sort();
+    let mut expect = [asked[1], auditors[0]];
+    expect.sort();
+    assert_eq!(slashed, expect);
 }
 
 #[test]

@@ -4,10 +4,9 @@
 //! the pictures are looked at as far as a program can: their size, and that the colours of every
 //! plot are there. They stay in the build folder for people to look at.
 
-mod png;
-
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::BufReader;
 use std::path::Path;
 use std::process::Command;
 
@@ -74,11 +73,18 @@ fn shoot(page: &Path, scheme: &str, picture: &Path) -> anyhow::Result<()> {
 
 /// Refuses a picture without these colours; the number of all.
 fn check(picture: &Path, colours: &[[u8; 3]]) -> anyhow::Result<usize> {
-    let bytes = fs::read(picture).with_context(|| picture.display().to_string())?;
-    let image = png::decode(&bytes).with_context(|| picture.display().to_string())?;
-    let size = (image.width, image.height);
-    ensure!(size == SIZE, "{} is of {size:?} pixels, not {SIZE:?}", picture.display());
-    let found: BTreeSet<[u8; 3]> = image.pixels.iter().copied().collect();
+    let named = || picture.display().to_string();
+    let file = fs::File::open(picture).with_context(named)?;
+    let mut reader = png::Decoder::new(BufReader::new(file)).read_info().with_context(named)?;
+    let mut pixels = vec![0; reader.output_buffer_size().context("the picture is too large")?];
+    let frame = reader.next_frame(&mut pixels).with_context(named)?;
+    let size = (frame.width, frame.height);
+    ensure!(size == SIZE, "{} is of {size:?} pixels, not {SIZE:?}", named());
+    let channels = frame.color_type.samples();
+    let found: BTreeSet<[u8; 3]> = pixels
+        .chunks_exact(channels)
+        .filter_map(|pixel| pixel.first_chunk::<3>().copied())
+        .collect();
     for colour in colours {
         ensure!(found.contains(colour), "{} has nothing in {colour:?}", picture.display());
     }

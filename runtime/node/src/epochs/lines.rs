@@ -1,7 +1,8 @@
-//! Events from a file, line by line: one line is held as text, however long the file is.
+//! What lines hold: events one by one, however long the file is, and which line of other files is
+//! wrong.
 //!
-//! Every line ends with a line feed, so a file whose last line does not was cut short, or is being
-//! written.
+//! Every line of events ends with a line feed, so a file whose last line does not was cut short, or
+//! is being written.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
@@ -9,6 +10,7 @@ use std::path::Path;
 
 use dataforge_core::limits::{EVENT_LINE_BYTES_MAX, EVENTS_BYTES_MAX, EVENTS_MAX};
 use dataforge_settle::Event;
+use serde::de::DeserializeOwned;
 
 use super::EpochsError;
 use crate::fs::FileError;
@@ -63,6 +65,18 @@ pub(super) fn expect_whole(path: &Path) -> Result<(), EpochsError> {
         // Says which line it is.
         _ => read(path).map(drop),
     }
+}
+
+/// What some TOML says, or the line, from 1, that is wrong, and why.
+pub(crate) fn toml<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, (usize, String)> {
+    let at = |place: usize, reason: String| {
+        let line = bytes.iter().take(place).filter(|byte| **byte == b'\n').count() + 1;
+        (line, reason)
+    };
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| at(error.valid_up_to(), "it is not UTF-8".to_owned()))?;
+    toml::from_str(text)
+        .map_err(|error| at(error.span().map_or(0, |span| span.start), error.message().to_owned()))
 }
 
 /// What is wrong with some JSON, without the line, which is said in front, and with the column.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dataforge_core::hash::HotkeyId;
+use dataforge_core::hash::{HotkeyId, ProofDigest};
 use dataforge_core::units::Ppm;
 
 use super::{Fault, Lines, Setting, Settled, chain_weights};
@@ -16,15 +16,16 @@ use crate::{
 
 pub(super) struct Book<'a> {
     setting: &'a Setting<'a>,
+    drawn: &'a BTreeMap<HotkeyId, Drawn>,
     ledger: Ledger,
     slashes: Vec<Slash>,
     released: Vec<Release>,
 }
 
 impl<'a> Book<'a> {
-    pub(super) fn new(setting: &'a Setting<'a>) -> Self {
+    pub(super) fn new(setting: &'a Setting<'a>, drawn: &'a BTreeMap<HotkeyId, Drawn>) -> Self {
         let ledger = setting.before.clone();
-        Self { setting, ledger, slashes: vec![], released: vec![] }
+        Self { setting, drawn, ledger, slashes: vec![], released: vec![] }
     }
 
     fn after(&self, epochs: u32) -> Result<Epoch, SettleError> {
@@ -186,14 +187,10 @@ impl<'a> Book<'a> {
         Ok(())
     }
 
-    /// What each validator said about a submission.
-    fn said(&self, miner: HotkeyId) -> Vec<(HotkeyId, dataforge_core::hash::ProofDigest)> {
-        let work = self.setting.gathered.work.get(&miner);
-        let drawn = Drawn {
-            validators: work.map(|work| work.keys().copied().collect()).unwrap_or_default(),
-            auditors: vec![],
-        };
-        let said = said(self.setting.gathered, miner, &drawn).into_iter();
+    /// What everybody who was asked about a submission said.
+    fn said(&self, miner: HotkeyId) -> Vec<(HotkeyId, ProofDigest)> {
+        let Some(drawn) = self.drawn.get(&miner) else { return vec![] };
+        let said = said(self.setting.gathered, miner, drawn).into_iter();
         said.map(|(validator, _, score)| (validator, score.proof)).collect()
     }
 

@@ -219,7 +219,7 @@ fn miner(
         revealed: told.revealed.get(&party).copied(),
         comparison: events.iter().find_map(compared),
         asked: asked.map(|line| told.asked(line)).collect(),
-        pool: pool(report, stage.miners.0),
+        pool: report.emission.total.part(stage.miners.0.into()).ok()?,
         weights: weights.map(|factors| u128::from(factors.weight)).sum(),
         founders_before: stage.founders_before,
     })
@@ -233,17 +233,11 @@ fn validator(party: HotkeyId, rules: &Rules, report: &Report, told: &Told) -> Op
     Some(Validator {
         line,
         asked: asked.map(|line| told.asked(line)).collect(),
-        pool: pool(report, stage.validators.0),
+        pool: report.emission.total.part(stage.validators.0.into()).ok()?,
         weights: report.validators.iter().map(|line| u128::from(line.weight)).sum(),
         founders_before: stage.founders_before,
         bonded_until: Epoch(until),
     })
-}
-
-/// A part of the emission, rounded down as settling rounds it.
-fn pool(report: &Report, ppm: u32) -> Rao {
-    let part = u128::from(report.emission.total.0) * u128::from(ppm) / 1_000_000;
-    Rao(u64::try_from(part).unwrap_or(u64::MAX))
 }
 
 impl Explanation {

@@ -5,10 +5,12 @@
 //! answers through glue that only a WebAssembly host can call.
 #![no_main]
 
+use std::num::NonZeroU32;
 use std::path::Path;
 
 use dataforge_core::benchmark::{Benchmark, benchmark_root};
 use dataforge_core::dataset::RawSubmission;
+use dataforge_core::hash::{EpochSeed, file_digest};
 use dataforge_core::limits::{CANDIDATES_MAX, ROWS_MAX};
 use dataforge_core::spec::BenchmarkCommitment;
 use dataforge_node::benchmarks::parse_rows;
@@ -79,12 +81,17 @@ fn benchmark(bytes: &[u8]) {
     let written = lines.collect::<Vec<_>>().join("\n");
     assert_eq!(parse_rows(path, written.as_bytes()).expect("what was written"), rows);
 
-    let count = |count: usize| u32::try_from(count).ok().and_then(|count| count.try_into().ok());
+    let count = |count: usize| NonZeroU32::new(u32::try_from(count).ok()?);
     let candidates = rows.first().map_or(0, |row| row.candidates.len());
     let (Some(count), Some(candidates)) = (count(rows.len()), count(candidates)) else { return };
     let root = benchmark_root(&rows);
-    let commitment = BenchmarkCommitment { root, rows: count, candidates, public_set: None };
+    // About half of the rows, by a seed that the bytes make.
+    let drawn = NonZeroU32::new(count.get().div_ceil(2));
+    let commitment = BenchmarkCommitment { root, rows: count, drawn, candidates, public_set: None };
     if let Ok(benchmark) = Benchmark::open(rows, &commitment) {
+        let places = benchmark.places(&EpochSeed(file_digest(bytes).0));
+        assert_eq!(places.len(), commitment.measured().get() as usize);
+        assert!(places.is_sorted_by(|a, b| a < b) && places.last() < Some(&benchmark.rows().len()));
         for row in benchmark.rows() {
             assert!(row.candidates.len() <= CANDIDATES_MAX);
             assert!(row.candidates.get(row.answer as usize).is_some());

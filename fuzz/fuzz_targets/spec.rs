@@ -32,6 +32,7 @@ fn parse(text: &str) {
     assert!(recipe.batch_shape().tokens() as u64 <= BATCH_TOKENS_MAX);
     let steps = spec.rows.count_max.get().div_ceil(recipe.batch_rows.get());
     assert!(u64::from(steps) * u64::from(recipe.epochs.get()) <= u64::from(STEPS_MAX));
+    assert!(spec.benchmark.measured() <= spec.benchmark.rows);
     let parameters = llama::parameters(&shape);
     let elements = parameters.iter().map(|p| p.shape.iter().map(|d| *d as u64).product::<u64>());
     assert!(elements.max() <= Some(PARAMETER_ELEMENTS_MAX));

@@ -9,6 +9,7 @@ mod bisecting;
 mod checking;
 mod demo;
 mod determinism;
+mod drawing;
 mod engine;
 mod environment;
 mod estimate;

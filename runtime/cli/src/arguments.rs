@@ -257,8 +257,14 @@ pub(crate) struct Evaluate {
     #[arg(long, value_name = "FILE")]
     pub(crate) benchmark: Option<PathBuf>,
 
-    /// Also let the trained model answer this many benchmark rows in words, and report how near it
-    /// comes. The proof is the same.
+    /// The seed of an earlier epoch with this benchmark. Also report the lift over those rows that
+    /// no such seed drew: what it drew was revealed since, and miners may know it. May be given
+    /// more than once. The proof is the same.
+    #[arg(long = "earlier-seed", value_name = "HEX")]
+    pub(crate) earlier_seeds: Vec<EpochSeed>,
+
+    /// Also let the trained model answer this many benchmark rows in words, the first that the seed
+    /// draws, and report how near it comes. The proof is the same.
     #[arg(long, value_name = "ROWS", default_value_t = 0)]
     pub(crate) answers: u32,
 
@@ -390,7 +396,8 @@ pub(crate) struct DisclosedPart {
     #[arg(long, value_name = "K")]
     pub(crate) step: Option<u32>,
 
-    /// What the trained model made of a benchmark row, from 1; not the row itself.
+    /// What the trained model made of a benchmark row, not the row itself; from 1, among the rows
+    /// that the seed draws where the spec has it draw some.
     #[arg(long, value_name = "N")]
     pub(crate) result: Option<NonZeroU32>,
 
@@ -398,7 +405,7 @@ pub(crate) struct DisclosedPart {
     #[arg(long, value_name = "N", requires = "dataset")]
     pub(crate) dataset_row: Option<NonZeroU32>,
 
-    /// A row of the benchmark, from 1: question, candidates and answer.
+    /// A row of the benchmark, from 1 among all, drawn or not: question, candidates and answer.
     #[arg(long, value_name = "N")]
     pub(crate) benchmark_row: Option<NonZeroU32>,
 }
@@ -413,10 +420,13 @@ pub(crate) enum AuditAction {
     /// Take some steps again, chosen by randomness that nobody knew when the proof was made, and
     /// say how likely a false one would have been found.
     Spot(AuditSpot),
-    /// Score some benchmark rows again, from the state that training ended with, and compare.
+    /// Score some benchmark rows again, from the state that training ended with, and compare. Rows
+    /// are numbered as the proof has their results: where the spec has the seed draw some, among
+    /// these.
     Rows(AuditRows),
     /// Find out who is wrong when two proofs of the same inputs differ: bisect to the first step or
-    /// benchmark row in which they do, compute it again, and name the party at fault.
+    /// benchmark row in which they do, compute it again, and name the party at fault. Rows are
+    /// numbered as in `audit rows`.
     Bisect(Bisect),
     /// Answer questions about a proof over the network, for someone else's `audit bisect`.
     Serve(Serve),
@@ -430,7 +440,7 @@ pub(crate) struct AuditRows {
     #[command(flatten)]
     pub(crate) proof: AuditedSteps,
 
-    /// The rows, from 1.
+    /// The rows, from 1 among those that the proof has results of.
     #[arg(long, value_name = "N", required = true, value_delimiter = ',')]
     pub(crate) rows: Vec<NonZeroUsize>,
 

@@ -33,7 +33,7 @@ pub struct ProofInputs {
     pub spec: SpecId,
     /// The submission's rows.
     pub dataset: DatasetDigest,
-    /// The hidden rows.
+    /// The hidden rows, drawn or not.
     pub benchmark: BenchmarkRoot,
     /// The epoch's public randomness.
     pub seed: EpochSeed,
@@ -105,7 +105,7 @@ pub enum End<R = Vec<RowResult>> {
 pub struct Measurement<R = Vec<RowResult>> {
     /// State after the last step.
     pub final_state: StateRoot,
-    /// Every benchmark row, in committed order.
+    /// Every benchmark row that the seed draws, in committed order.
     pub rows: R,
     /// The rows summed up.
     pub metrics: Metrics,

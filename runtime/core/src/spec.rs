@@ -21,8 +21,9 @@ use serde::{Deserialize, Serialize};
 use std::num::{NonZeroU16, NonZeroU32};
 use validate::validate;
 
-/// The spec formats that this version reads. Format 2 has [`Spec::checks`].
-pub const SPEC_FORMATS: std::ops::RangeInclusive<u16> = 1..=2;
+/// The spec formats that this version reads. From format 2 on there is [`Spec::checks`]; from
+/// format 3 on there may be [`BenchmarkCommitment::drawn`].
+pub const SPEC_FORMATS: std::ops::RangeInclusive<u16> = 1..=3;
 
 /// A spec or its lock is not acceptable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -209,11 +210,24 @@ pub struct BenchmarkCommitment {
     pub root: BenchmarkRoot,
     /// How many there are.
     pub rows: NonZeroU32,
+    /// How many of them an epoch's seed draws, for its evaluations to be measured on; see
+    /// [`crate::benchmark::drawn_places`]. Without it they are measured on all. A key of format 3,
+    /// not encoded where it is absent, so that ids of earlier formats are what they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drawn: Option<NonZeroU32>,
     /// Candidates of each.
     pub candidates: NonZeroU32,
     /// Name of the public set it was drawn from, when it can be rebuilt by anyone (demonstrations
     /// only).
     pub public_set: Option<String>,
+}
+
+impl BenchmarkCommitment {
+    /// How many rows an evaluation is measured on.
+    #[must_use]
+    pub fn measured(&self) -> NonZeroU32 {
+        self.drawn.unwrap_or(self.rows)
+    }
 }
 
 /// What is measured on the benchmark.

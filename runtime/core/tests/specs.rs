@@ -50,8 +50,9 @@ fn counts_are_not_zero() {
 
 #[test]
 fn ranges_hold() {
-    refused("format", "format = 3", "format");
+    refused("format", "format = 4", "format: this program reads formats 1 to 3");
     refused("format", "format = 2", "checks: a table of format 2");
+    refused("format", "format = 3", "checks: a table of format 2");
     refused("count_max", "count_max = 99", "rows.count_max");
     refused("memory_bytes_max", "memory_bytes_max = 1_073_741_825", "limits.memory_bytes_max");
     refused("fuel_per_call", "fuel_per_call = 200_000_000_001", "limits.fuel_per_call");
@@ -243,23 +244,53 @@ fn the_rules_of_format_2_are_complete_and_within_limits() {
     unchecked("{ kind = \"pair\" }", dialogue, "rows.output: not rows.input");
 }
 
+/// With a lock of all that it names.
+fn pinned(spec: Spec) -> PinnedSpec {
+    let pin = |name: &String| format!("{name:?} = \"{}\"\n", "0".repeat(64));
+    let files: String = spec.files().into_iter().map(pin).collect();
+    let kernels: String = spec.kernels().into_iter().map(pin).collect();
+    let artifacts: String = [&spec.model.weights, &spec.model.tokenizer].map(pin).concat();
+    let lock = format!("[files]\n{files}[kernels]\n{kernels}[artifacts]\n{artifacts}");
+    let lock = SpecLock::parse(&lock).expect("a lock");
+    PinnedSpec::new(spec, lock).expect("all is pinned")
+}
+
 /// Other rules are another spec, and rules that are absent are part of the id.
 #[test]
 fn the_rules_are_part_of_the_id() {
-    let id = |old: &str, new: &str| {
-        let spec = checked(old, new).unwrap();
-        let pin = |name: &String| format!("{name:?} = \"{}\"\n", "0".repeat(64));
-        let files: String = spec.files().into_iter().map(pin).collect();
-        let kernels: String = spec.kernels().into_iter().map(pin).collect();
-        let artifacts: String = [&spec.model.weights, &spec.model.tokenizer].map(pin).concat();
-        let lock = format!("[files]\n{files}[kernels]\n{kernels}[artifacts]\n{artifacts}");
-        PinnedSpec::new(spec, SpecLock::parse(&lock).unwrap()).unwrap().id()
-    };
+    let id = |old: &str, new: &str| pinned(checked(old, new).unwrap()).id();
     let whole = id("fuel_per_row = 1", "fuel_per_row = 1");
     assert_ne!(id("fuel_per_row = 1", "fuel_per_row = 2"), whole);
     assert_ne!(id("any_of = [\"Latn\"]", "any_of = [\"Grek\"]"), whole);
     let script = "\n[checks.script]\nany_of = [\"Latn\"]\nshare_min_ppm = 1_000_000\n";
     assert_ne!(id(script, ""), whole);
+}
+
+/// The published spec in format 3, with this said of its 150 rows.
+fn pooled(drawn: &str) -> Result<Spec, String> {
+    let text = with("format", "format = 3").replace("rows = 150", &format!("rows = 150\n{drawn}"));
+    Spec::parse(&(text + CHECKS)).map_err(|error| error.to_string())
+}
+
+#[test]
+fn rows_are_drawn_from_format_3_on() {
+    let measured = |drawn| pooled(drawn).unwrap().benchmark.measured().get();
+    assert_eq!(["", "drawn = 1", "drawn = 150"].map(measured), [150, 1, 150]);
+    for (drawn, mention) in [
+        ("drawn = 0", "nonzero"),
+        ("drawn = -1", "drawn"),
+        ("drawn = 151", "benchmark.drawn: more than benchmark.rows"),
+    ] {
+        let error = pooled(drawn).unwrap_err();
+        assert!(error.contains(mention), "{error}");
+    }
+    for earlier in [SPEC.to_owned(), with("format", "format = 2") + CHECKS] {
+        let text = earlier.replace("rows = 150", "rows = 150\ndrawn = 7");
+        let error = Spec::parse(&text).unwrap_err().to_string();
+        assert!(error.contains("benchmark.drawn: a key of format 3"), "{error}");
+    }
+    let ids = ["", "drawn = 149", "drawn = 150"].map(|drawn| pinned(pooled(drawn).unwrap()).id());
+    assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2], "part of the id");
 }
 
 /// An id is a promise: proofs name it. A published spec that hashes to another is another spec.
@@ -277,6 +308,7 @@ fn published_specs_keep_their_ids() {
     published! {
         "date/1" is "57d67d1f8cab9ca6ff941da282679d34c4761cf16771d4e806c1b57eb34cff71";
         "date/2" is "204228e73f914cc93471265c8d3c4dcda6a984967b51b01430aef9d4a4d77f09";
+        "date/3" is "c8e2012e520c776cb47192461de7d23d70506073e4487742b632db729a876d6a";
         "diagnosis/1" is "eade3bc42729814c57865132e217cec0fa284bc2c45f61746f8fa41fcb0f4349";
     }
 }

@@ -74,8 +74,23 @@ impl Scorer {
         features: Option<&Features>,
         watch: Watch<'_>,
     ) -> Result<Score, EngineError> {
-        let mut scores = Vec::with_capacity(rows.len());
         let members: Vec<u32> = (0..rows.len() as u32).collect();
+        self.score_some(rows, &members, features, watch)
+    }
+
+    /// As [`Scorer::score`], of those rows alone that `members` are the places of, in their order;
+    /// `features` are of all.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the library fails.
+    pub fn score_some(
+        &mut self,
+        rows: &[TokenRow],
+        members: &[u32],
+        features: Option<&Features>,
+        watch: Watch<'_>,
+    ) -> Result<Score, EngineError> {
+        let mut scores = Vec::with_capacity(members.len());
         for members in members.chunks(self.batch.rows.get() as usize) {
             let batch = Batch::pack(rows, members, self.batch);
             let outputs = self.program.run(batch_feed(&batch, features)?)?;

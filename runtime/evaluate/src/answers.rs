@@ -18,7 +18,8 @@ use std::num::NonZeroU32;
 /// all of them.
 pub(crate) const GENERATING_ROWS: NonZeroU32 = NonZeroU32::new(16).unwrap();
 
-/// Greedy answers to the first benchmark rows. Deterministic: the same on every machine.
+/// Greedy answers to the first benchmark rows that the seed draws. Deterministic: the same on every
+/// machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answers {
     /// One per row, in committed order.
@@ -40,7 +41,7 @@ pub(crate) fn answer(
     generator: &mut Generator,
     spec: &Spec,
     tokenizer_json: &[u8],
-    rows: &[BenchmarkRow],
+    rows: &[&BenchmarkRow],
     prompts: &[Vec<u32>],
 ) -> Result<Option<Answers>, EvaluateError> {
     let model = &spec.model;
@@ -60,7 +61,7 @@ pub(crate) fn answer(
         Generated::NotFinite => return Ok(None),
     };
     let texts: Vec<String> = answers.iter().map(|ids| bare(model, &detokenizer, ids)).collect();
-    let right = |row: &BenchmarkRow| row.candidates.get(row.answer as usize).cloned();
+    let right = |row: &&BenchmarkRow| row.candidates.get(row.answer as usize).cloned();
     let right: Vec<String> = rows.iter().filter_map(right).collect();
     let scores = measured(world, &texts, &right)?;
     let exact = |of: &Scores| f64::from(u8::from(of.exact_match));

@@ -1,4 +1,5 @@
-//! What the reference that training starts from makes of the benchmark, measured once and kept.
+//! What the reference that training starts from makes of the whole benchmark, measured once and
+//! kept: which rows a seed draws makes no difference to a row's score.
 
 use crate::error::EvaluateError;
 use crate::kept;

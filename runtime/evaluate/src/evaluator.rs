@@ -1,11 +1,9 @@
 //! The one path from a submission's bytes to its score proof.
 
 use crate::answers::{self, Answers, GENERATING_ROWS};
-use crate::baseline;
 use crate::error::EvaluateError;
-use crate::features;
 use crate::inspect::Inspection;
-use crate::questions::Questions;
+use crate::questions::Pool;
 use crate::setup::Setup;
 use crate::train::TrainTrace;
 use crate::warm::Trained;
@@ -19,7 +17,7 @@ use dataforge_core::proof::{
 };
 use dataforge_core::spec::PinnedSpec;
 use dataforge_core::units::MicroNats;
-use dataforge_engine::{Features, Generator, Score, Scorer};
+use dataforge_engine::{Generator, Scorer};
 use std::time::Duration;
 
 /// What an evaluation gives: the proof, and what is not part of it.
@@ -67,15 +65,13 @@ pub(crate) struct Findings {
     pub(crate) timings: Timings,
 }
 
-/// A spec made ready: kernels, engine, weights, benchmark, and the untrained model's metrics.
+/// A spec made ready: kernels, engine, weights, benchmark, and the reference's scores.
 pub struct Evaluator<'w> {
     setup: Setup<'w>,
     benchmark: Benchmark,
-    questions: Questions,
-    /// Of the benchmark's candidates, where the model has frozen blocks.
-    features: Option<Features>,
+    /// All of the benchmark: the rows that a seed draws are among them.
+    pool: Pool,
     scorer: Scorer,
-    baseline: Metrics,
     /// Answers in words to report.
     answer_rows: usize,
     answers: Option<Answers>,
@@ -106,29 +102,14 @@ impl<'w> Evaluator<'w> {
     /// As [`Evaluator::prepare`], from a setup that may not be exact. Such an evaluator stays in
     /// this crate: it proves nothing.
     pub(crate) fn with(setup: Setup<'w>, benchmark: Benchmark) -> Result<Self, EvaluateError> {
-        let questions = Questions::new(&setup.inspector, &benchmark)?;
-        let candidates = &questions.candidates;
-        let features = features::recall_or_compute(&setup, candidates)?;
-        let mut scorer = Scorer::new(&setup.runtime, setup.tuning(), setup.forward_shape())?;
-        let rows = (&candidates[..], features.as_ref());
-        let scores = baseline::recall_or_score(&setup, &mut scorer, rows)?;
-        let (_, baseline) = questions.measure(&scores);
-        Ok(Self {
-            setup,
-            benchmark,
-            questions,
-            features,
-            scorer,
-            baseline,
-            answer_rows: 0,
-            answers: None,
-        })
+        let (pool, scorer) = Pool::new(&setup, &benchmark)?;
+        Ok(Self { setup, benchmark, pool, scorer, answer_rows: 0, answers: None })
     }
 
-    /// From now on, evaluations also report greedy answers to the first `rows` benchmark rows. The
-    /// proof does not change.
+    /// From now on, evaluations also report greedy answers to the first `rows` of the benchmark
+    /// rows that they are measured on. The proof does not change.
     pub fn answer_rows(&mut self, rows: u32) {
-        self.answer_rows = self.benchmark.rows().len().min(rows as usize);
+        self.answer_rows = rows as usize;
     }
 
     /// The spec.
@@ -143,17 +124,29 @@ impl<'w> Evaluator<'w> {
         &self.benchmark
     }
 
-    /// The reference that training starts from, on the benchmark.
+    /// The reference that training starts from, on the benchmark rows that `seed` draws.
     #[must_use]
-    pub fn baseline(&self) -> Metrics {
-        self.baseline
+    pub fn baseline(&self, seed: &EpochSeed) -> Metrics {
+        self.pool.baseline(&self.benchmark.places(seed))
     }
 
     /// What the lift of a proof about this benchmark is above, with the spec's confidence; nothing
     /// where it has none. See [`dataforge_core::significance`].
     #[must_use]
     pub fn bound(&self, proof: &ScoreProof) -> Option<MicroNats> {
-        self.questions.bound(self.setup.spec.spec(), proof)
+        let places = self.benchmark.places(&proof.inputs.seed);
+        self.pool.bound(self.setup.spec.spec(), proof, &places)
+    }
+
+    /// The lift of a proof about this benchmark over those of its rows that none of the `earlier`
+    /// epochs' seeds drew: what epochs are measured on is revealed after them, so that miners may
+    /// know it. Zero where no such row is left, by which nothing could be shown; the lift itself
+    /// where there was no earlier epoch; nothing where the proof has no lift. See
+    /// [`dataforge_core::significance::hidden`].
+    #[must_use]
+    pub fn hidden(&self, proof: &ScoreProof, earlier: &[EpochSeed]) -> Option<MicroNats> {
+        let hidden = self.benchmark.hidden(&proof.inputs.seed, earlier);
+        self.pool.hidden(self.setup.spec.spec(), proof, &hidden)
     }
 
     /// Evaluates one submission: the bytes of its file, under the epoch's seed.
@@ -209,11 +202,11 @@ impl<'w> Evaluator<'w> {
         let TrainedCopy { run: model, initial_state, weights } =
             self.train_copy(rows, Whose::Model, seed, timings)?;
         self.answers = match weights.filter(|_| self.answer_rows > 0) {
-            Some(trained) => self.answer(trained)?,
+            Some(trained) => self.answer(trained, seed)?,
             None => None,
         };
         let lift = MicroNats(0);
-        let baseline = self.baseline;
+        let baseline = self.baseline(seed);
         let mut training = Training { initial_state, baseline, model, control: None, lift };
         if training.control_due(self.setup.spec.spec()) {
             training.control = Some(self.train_copy(rows, Whose::Control, seed, timings)?.run);
@@ -222,7 +215,7 @@ impl<'w> Evaluator<'w> {
         Ok(training)
     }
 
-    /// Trains one copy of the model and scores the benchmark.
+    /// Trains one copy of the model and scores the rows of the benchmark that the seed draws.
     fn train_copy(
         &mut self,
         rows: &[TokenRow],
@@ -230,7 +223,7 @@ impl<'w> Evaluator<'w> {
         seed: &EpochSeed,
         timings: &mut Timings,
     ) -> Result<TrainedCopy, EvaluateError> {
-        let Self { setup, scorer, .. } = self;
+        let Self { setup, benchmark, pool, scorer, .. } = self;
         let Setup { world, runtime, weights, .. } = &*setup;
         let start = world.elapsed();
         let plan = setup.plan(rows, whose, seed);
@@ -264,36 +257,34 @@ impl<'w> Evaluator<'w> {
         drop(trainer);
         let kept = (self.answer_rows > 0).then(|| trained.clone());
         scorer.bind(runtime, weights, trained)?;
-        let total = self.questions.candidates.len() as u32;
+        let places = benchmark.places(seed);
+        let total = pool.candidates(&places);
         let mut watch = |candidates: usize| {
             world.progress(Progress::Scored { candidates: candidates as u32, total });
             !world.cancelled()
         };
-        let (candidates, features) = (&self.questions.candidates, self.features.as_ref());
-        let score = scorer.score(candidates, features, &mut watch)?;
+        let scored = pool.score(scorer, &places, &mut watch)?;
         timings.scoring += world.elapsed() - start;
-        let scores = match score {
-            Score::Finite(scores) => scores,
-            Score::Stopped => return Err(EvaluateError::Cancelled),
-            // The last update was finite but what it leads to is not: the run diverged at its end.
-            Score::NotFinite => return diverged(steps),
-        };
-        let (rows, metrics) = self.questions.measure(&scores);
+        // The last update was finite but what it leads to may not be: the run diverged at its end.
+        let Some((rows, metrics)) = scored else { return diverged(steps) };
         let end = End::Measured(Measurement { final_state, rows, metrics });
         let run = Run { plan: plan.roots(), steps, end };
         Ok(TrainedCopy { run, initial_state, weights: kept })
     }
 
     /// Answers in the words of one state of the model.
-    fn answer(&self, trained: Trained) -> Result<Option<Answers>, EvaluateError> {
+    fn answer(&self, trained: Trained, seed: &EpochSeed) -> Result<Option<Answers>, EvaluateError> {
         let Setup { world, spec, runtime, weights, inspector, .. } = &self.setup;
         let (spec, tuning) = (spec.spec(), self.setup.tuning());
         let positions = spec.training.positions;
         let mut generator = Generator::new(runtime, tuning, GENERATING_ROWS, positions)?;
         generator.bind(runtime, weights, trained)?;
-        let rows = &self.benchmark.rows()[..self.answer_rows];
-        let prompts = self.questions.prompts(self.answer_rows);
+        let mut places = self.benchmark.places(seed);
+        places.truncate(self.answer_rows);
+        let mut rows = self.benchmark.measured(seed);
+        rows.truncate(self.answer_rows);
+        let prompts = self.pool.prompts(&places);
         let tokenizer = inspector.tokenizer_json();
-        answers::answer(*world, &mut generator, spec, tokenizer, rows, &prompts)
+        answers::answer(*world, &mut generator, spec, tokenizer, &rows, &prompts)
     }
 }

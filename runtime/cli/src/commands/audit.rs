@@ -91,7 +91,7 @@ fn rows(context: &Context, arguments: &AuditRows) -> anyhow::Result<Answer> {
     let pinned = find_spec(&context.specs()?, proof.inputs.spec)?;
     let benchmark = context.provision_for(pinned.spec(), arguments.benchmark.as_deref())?;
     let numbers: Vec<usize> = arguments.rows.iter().map(|number| number.get()).collect();
-    let (whose, all) = (run_of(arguments.control), benchmark.rows().len());
+    let (whose, all) = (run_of(arguments.control), benchmark.places(&proof.inputs.seed).len());
     if let Some(number) = numbers.iter().find(|number| **number > all) {
         bail!("there is no benchmark row {number}: there are {all}");
     }

@@ -7,6 +7,7 @@ use crate::exit::Answer;
 use crate::output::{self, nats};
 use crate::progress::Stage;
 use anyhow::Context as _;
+use dataforge_core::hash::EpochSeed;
 use dataforge_core::limits::DATASET_BYTES_MAX;
 use dataforge_core::proof::{Measurement, Metrics, Run, ScoreProof, Verdict, Whose};
 use dataforge_core::units::{Bytes, MicroNats};
@@ -47,19 +48,39 @@ pub(crate) fn run(context: &Context, arguments: &Evaluate) -> anyhow::Result<Ans
     write_atomic(&arguments.out, &file.to_bytes())?;
     world.finish(&file.proof);
     let bound = evaluator.bound(&evaluation.proof);
+    let hidden = Hidden::new(&evaluator, &evaluation.proof, &arguments.earlier_seeds);
     if context.json {
-        output::json(&evaluation_json(&evaluation, bound))?;
+        output::json(&evaluation_json(&evaluation, bound, hidden.as_ref()))?;
     } else {
-        print_evaluation(&arguments.dataset, &evaluation, bound)?;
+        print_evaluation(&arguments.dataset, &evaluation, bound, hidden.as_ref())?;
         output::line(&format!("proof written to {}", arguments.out.display()))?;
     }
     Ok((evaluation.proof.verdict() != Verdict::Rejected).into())
+}
+
+/// What those rows say that no earlier epoch revealed.
+struct Hidden {
+    lift: Option<MicroNats>,
+    /// Measured rows that were hidden, and all that were measured.
+    rows: [usize; 2],
+}
+
+impl Hidden {
+    /// Nothing unless there were earlier epochs.
+    fn new(evaluator: &Evaluator<'_>, proof: &ScoreProof, earlier: &[EpochSeed]) -> Option<Self> {
+        let rows = |earlier| evaluator.benchmark().hidden(&proof.inputs.seed, earlier).len();
+        (!earlier.is_empty()).then(|| Self {
+            lift: evaluator.hidden(proof, earlier),
+            rows: [rows(earlier), rows(&[])],
+        })
+    }
 }
 
 fn print_evaluation(
     dataset: &Path,
     evaluation: &Evaluation,
     bound: Option<MicroNats>,
+    hidden: Option<&Hidden>,
 ) -> anyhow::Result<()> {
     let Evaluation { proof, report, timings, .. } = evaluation;
     if proof.verdict() == Verdict::Rejected {
@@ -71,6 +92,11 @@ fn print_evaluation(
     if let Some(bound) = bound {
         let bound = bound.display();
         output::line(&format!("bound     {bound} nats: what the lift is above, at 97.5 %"))?;
+    }
+    if let Some(Hidden { lift: Some(lift), rows: [hidden, all] }) = hidden {
+        let lift = lift.display();
+        let rows = format!("the lift over {hidden} of {all} rows, drawn by no earlier seed");
+        output::line(&format!("hidden    {lift} nats: {rows}"))?;
     }
     if let Some(answers) = &evaluation.answers {
         output::line(&format!(
@@ -189,9 +215,17 @@ fn metrics_json(metrics: &Metrics) -> Value {
     })
 }
 
-fn evaluation_json(evaluation: &Evaluation, bound: Option<MicroNats>) -> Value {
+fn evaluation_json(
+    evaluation: &Evaluation,
+    bound: Option<MicroNats>,
+    hidden: Option<&Hidden>,
+) -> Value {
     let mut value = proof_json(&evaluation.proof);
     value["bound"] = json!(bound.map(nats));
+    if let Some(Hidden { lift, rows: [rows, _] }) = hidden {
+        value["hidden"] = json!(lift.map(nats));
+        value["hidden_rows"] = json!(rows);
+    }
     value["check"] = report_json(&evaluation.report);
     value["engine"] = json!(evaluation.engine);
     value["answers"] = json!(evaluation.answers.as_ref().map(|answers| {

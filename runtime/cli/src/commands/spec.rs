@@ -4,7 +4,7 @@ use crate::arguments::SpecAction;
 use crate::context::Context;
 use crate::exit::Answer;
 use crate::output;
-use dataforge_core::spec::{Measure, Method, ScoreRule};
+use dataforge_core::spec::{BenchmarkCommitment, Measure, Method, ScoreRule};
 use dataforge_node::specs::Specs;
 use serde_json::json;
 
@@ -80,13 +80,7 @@ fn show(context: &Context, specs: &Specs, reference: &str) -> anyhow::Result<Ans
             ),
         ),
         ("numerics", format!("exact, operands of {} bits", spec.numerics.operand_bits)),
-        (
-            "benchmark",
-            format!(
-                "{} rows of {} candidates, root {}",
-                spec.benchmark.rows, spec.benchmark.candidates, spec.benchmark.root
-            ),
-        ),
+        ("benchmark", benchmark(&spec.benchmark)),
         ("score", score(&spec.score)),
     ];
     for (name, value) in lines {
@@ -96,6 +90,13 @@ fn show(context: &Context, specs: &Specs, reference: &str) -> anyhow::Result<Ans
         output::line(&format!("{:10} {digest}  {name}", "pinned"))?;
     }
     Ok(Answer::Yes)
+}
+
+/// What is measured on, for people.
+fn benchmark(benchmark: &BenchmarkCommitment) -> String {
+    let BenchmarkCommitment { rows, drawn, candidates, root, .. } = benchmark;
+    let drawn = drawn.map(|drawn| format!(", of which each seed draws {drawn}"));
+    format!("{rows} rows of {candidates} candidates{}, root {root}", drawn.unwrap_or_default())
 }
 
 /// What a rule pays, for people.

@@ -63,7 +63,7 @@ pub enum Fault {
         /// What is wrong.
         reason: &'static str,
     },
-    /// Another number of benchmark rows than the spec says.
+    /// Another number of benchmark rows than the spec has evaluations measured on.
     #[error("{run}{found} benchmark rows, the spec says {committed}")]
     RowCount {
         /// Whose.
@@ -188,8 +188,9 @@ impl ScoreProof {
         Ok(())
     }
 
-    /// Checks that choice loss, accuracy and answer NLL follow from the results of the benchmark's
-    /// rows, now that it is revealed. The nats per token need the tokenizer, and so a replay.
+    /// Checks that choice loss, accuracy and answer NLL follow from the results of the rows that
+    /// the seed draws, now that the benchmark is revealed. The nats per token need the tokenizer,
+    /// and so a replay.
     ///
     /// # Errors
     /// The first [`Fault`].
@@ -198,7 +199,8 @@ impl ScoreProof {
         if proven != given {
             return Err(Fault::Benchmark { proven, given });
         }
-        let answers: Vec<u32> = benchmark.rows().iter().map(|row| row.answer).collect();
+        let measured = benchmark.measured(&self.inputs.seed);
+        let answers: Vec<u32> = measured.iter().map(|row| row.answer).collect();
         let Some(training) = &self.training else { return Ok(()) };
         for (whose, run) in training.runs() {
             let Some(measured) = run.measured() else { continue };
@@ -263,7 +265,7 @@ impl Run {
             }
         }
         let Some(measured) = self.measured() else { return Ok(()) };
-        let (found, committed) = (measured.rows.len(), spec.benchmark.rows.get());
+        let (found, committed) = (measured.rows.len(), spec.benchmark.measured().get());
         if u32::try_from(found) != Ok(committed) {
             return Err(Fault::RowCount { run, found, committed });
         }
@@ -298,10 +300,11 @@ impl Measurement {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hash::DatasetDigest;
+    use crate::hash::{DatasetDigest, EpochSeed};
     use crate::proof::tests::{controlled, measured, proof, trained};
     use crate::spec::SpecLock;
     use crate::units::Ppm;
+    use std::num::NonZeroU32;
 
     fn model(proof: &mut ScoreProof) -> &mut Run {
         &mut trained(proof).model
@@ -447,8 +450,9 @@ mod tests {
         };
         let rows = vec![row(0), row(1)];
         let (root, two) = (benchmark_root(&rows), 2.try_into().unwrap());
-        let commitment = BenchmarkCommitment { root, rows: two, candidates: two, public_set: None };
-        let benchmark = Benchmark::open(rows, &commitment).unwrap();
+        let mut commitment =
+            BenchmarkCommitment { root, rows: two, drawn: None, candidates: two, public_set: None };
+        let benchmark = Benchmark::open(rows.clone(), &commitment).unwrap();
         let mut proof = proof();
         proof.inputs.benchmark = root;
         assert_eq!(proof.check_metrics(&benchmark), Err(Fault::Metrics { run: Whose::Model }));
@@ -459,5 +463,21 @@ mod tests {
         assert_eq!(proof.check_metrics(&benchmark), Err(Fault::Metrics { run: Whose::Model }));
         proof.inputs.benchmark = BenchmarkRoot([0; 32]);
         assert!(matches!(proof.check_metrics(&benchmark), Err(Fault::Benchmark { .. })));
+
+        // Of a pool, they follow from the row that the proof's seed draws.
+        commitment.drawn = Some(NonZeroU32::MIN);
+        let pool = Benchmark::open(rows, &commitment).unwrap();
+        proof.inputs.benchmark = root;
+        let row = measured(&mut trained(&mut proof).model);
+        row.rows.truncate(1);
+        row.metrics = score::metrics(&row.rows, &[1], 1);
+        let held = |byte: u8| {
+            proof.inputs.seed = EpochSeed([byte; 32]);
+            let draws = pool.places(&proof.inputs.seed);
+            assert_eq!(proof.check_metrics(&pool).is_ok(), draws == [1]);
+            draws
+        };
+        let draws: Vec<_> = (0..8).map(held).collect();
+        assert!(draws.contains(&vec![0]) && draws.contains(&vec![1]), "{draws:?}");
     }
 }

@@ -31,11 +31,11 @@ fn names(spec: &Spec) -> Vec<Check> {
     let fuel = spec.limits.fuel_per_call.max(per_row.unwrap_or_default()) <= KERNEL_FUEL_MAX;
     let bits = OPERAND_BITS.contains(&spec.numerics.operand_bits);
     vec![
-        ("format", SPEC_FORMATS.contains(&spec.format), "this program reads formats 1 and 2"),
+        ("format", SPEC_FORMATS.contains(&spec.format), "this program reads formats 1 to 3"),
         (
             "checks",
             spec.checks.is_some() == (spec.format > 1),
-            "a table of format 2, and of no other",
+            "a table of format 2 and of format 3, which cannot be without it",
         ),
         ("name", is_name(&spec.name), "lower-case letters, digits and dashes, at most 64"),
         ("numerics.operand_bits", bits, "8 to 22"),
@@ -110,6 +110,7 @@ fn training(spec: &Spec) -> Vec<Check> {
 }
 
 fn benchmark(spec: &Spec) -> Vec<Check> {
+    let (rows, drawn) = (spec.benchmark.rows, spec.benchmark.drawn);
     let candidates = spec.benchmark.candidates.get();
     let fewest = if spec.score.measure() == Measure::Choice { 2 } else { 1 };
     let (warm_rows, warm_epochs) = match &spec.score {
@@ -117,6 +118,8 @@ fn benchmark(spec: &Spec) -> Vec<Check> {
         ScoreRule::Choice { .. } | ScoreRule::Control { .. } => ("none", 1),
     };
     vec![
+        ("benchmark.drawn", drawn.is_none() || spec.format > 2, "a key of format 3"),
+        ("benchmark.drawn", drawn.unwrap_or(rows) <= rows, "more than benchmark.rows"),
         ("benchmark.candidates", candidates >= fewest, "a choice needs two"),
         ("benchmark.candidates", candidates as usize <= CANDIDATES_MAX, "over the limit"),
         ("score.rows", is_file_name(warm_rows), "a plain file name"),

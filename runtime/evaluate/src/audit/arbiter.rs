@@ -3,19 +3,17 @@
 use super::bisect::{DisputeError, Judged};
 use super::describe;
 use super::rows::score_rows;
-use crate::baseline;
 use crate::error::EvaluateError;
-use crate::features;
-use crate::questions::Questions;
+use crate::questions::{Pool, Questions};
 use crate::setup::Setup;
 use crate::train::Course;
-use dataforge_core::benchmark::Benchmark;
+use dataforge_core::benchmark::{Benchmark, BenchmarkRow};
 use dataforge_core::bisect::{Party, Witness};
 use dataforge_core::hash::{EpochSeed, StateRoot};
 use dataforge_core::plan::{TokenPlan, TokenRow};
 use dataforge_core::proof::{Metrics, PlanRoots, RowResult, StepRecord, Whose};
 use dataforge_core::state::{Checkpoint, SavedTensor};
-use dataforge_engine::{Scorer, StepResult};
+use dataforge_engine::StepResult;
 
 /// What is computed with.
 pub(super) struct Arbiter<'a, 'w> {
@@ -58,23 +56,28 @@ impl Arbiter<'_, '_> {
     }
 
     pub(super) fn baseline<E: std::error::Error>(&self) -> Result<Metrics, DisputeError<E>> {
-        let questions = self.questions("the baseline")?;
-        let setup = self.setup;
-        let features = features::recall_or_compute(setup, &questions.candidates)?;
-        let scorer = Scorer::new(&setup.runtime, setup.tuning(), setup.forward_shape());
-        let mut scorer = scorer.map_err(EvaluateError::from)?;
-        let rows = (&questions.candidates[..], features.as_ref());
-        let scores = baseline::recall_or_score(setup, &mut scorer, rows)?;
-        Ok(questions.measure(&scores).1)
+        let benchmark = self.revealed("the baseline")?;
+        let (pool, _) = Pool::new(self.setup, benchmark)?;
+        Ok(pool.baseline(&benchmark.places(&self.seed)))
     }
 
-    /// The benchmark as questions to the model.
-    pub(super) fn questions<E: std::error::Error>(
+    /// What results sum up to.
+    pub(super) fn metrics<E: std::error::Error>(
         &self,
         place: &str,
-    ) -> Result<Questions, DisputeError<E>> {
+        rows: &[RowResult],
+    ) -> Result<Metrics, DisputeError<E>> {
         let benchmark = self.revealed(place)?;
-        Ok(Questions::new(&self.setup.inspector, benchmark)?)
+        let questions = Questions::new(&self.setup.inspector, benchmark)?;
+        Ok(questions.metrics(&benchmark.places(&self.seed), rows))
+    }
+
+    /// The rows that results are of, in their order.
+    fn measured<E: std::error::Error>(
+        &self,
+        place: &str,
+    ) -> Result<Vec<&BenchmarkRow>, DisputeError<E>> {
+        Ok(self.revealed(place)?.measured(&self.seed))
     }
 
     fn revealed<E: std::error::Error>(&self, place: &str) -> Result<&Benchmark, DisputeError<E>> {
@@ -120,13 +123,14 @@ impl Arbiter<'_, '_> {
             };
             return Ok((found, taken));
         }
-        let rows = self.revealed(&format!("{}end", agreed.whose))?.rows();
+        let rows = self.measured(&format!("{}end", agreed.whose))?;
         let (trained, taken) = self.reach(agreed, steps, witness, |course| course.weights())?;
-        let scores = score_rows(self.setup, trained, rows)?;
+        let scores = score_rows(self.setup, trained, &rows)?;
         Ok((describe::end(scores.is_some()), taken))
     }
 
-    /// A benchmark row, from 0, from the state after so many steps.
+    /// A benchmark row, from the state after so many steps. It counts from 0 among those that the
+    /// seed draws.
     pub(super) fn row<P>(
         &self,
         agreed: &Agreed,
@@ -137,7 +141,7 @@ impl Arbiter<'_, '_> {
         P: Party<Error: std::error::Error>,
     {
         let place = format!("{}benchmark row {}", agreed.whose, row + 1);
-        let rows = self.revealed(&place)?.rows();
+        let rows = self.measured(&place)?;
         let ((trained, state), taken) =
             self.reach(agreed, steps, witness, |course| Ok((course.weights()?, course.root())))?;
         let asked = rows.get(row).map_or(&[][..], std::slice::from_ref);

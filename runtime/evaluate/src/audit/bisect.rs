@@ -247,7 +247,7 @@ impl<P: Party<Error: std::error::Error>> Dispute<'_, '_, P> {
         Ok(judgement)
     }
 
-    /// A benchmark row, from 0.
+    /// A benchmark row, from 0 among those that the seed draws.
     fn row(
         &mut self,
         agreed: &Agreed,
@@ -276,9 +276,8 @@ impl<P: Party<Error: std::error::Error>> Dispute<'_, '_, P> {
 
     /// What follows from the rows, on which both agree.
     fn metrics(&mut self, whose: Whose) -> Judged<Metrics, P> {
-        let questions = self.arbiter.questions(&format!("{whose}metrics"))?;
         let rows = self.a.rows(whose).map_err(DisputeError::First)?;
-        Ok(questions.metrics(&rows))
+        self.arbiter.metrics(&format!("{whose}metrics"), &rows)
     }
 }
 

@@ -13,9 +13,10 @@ use dataforge_engine::{Score, Scorer};
 use std::slice::from_ref;
 
 impl Auditor<'_, '_> {
-    /// Scores rows of the benchmark again, which count from 1, and compares them. Which rows share
-    /// a batch makes no difference. The state is the world's, if the proof commits to it; else the
-    /// steps to it are taken again.
+    /// Scores rows of the benchmark again and compares them. They count from 1 among those that
+    /// the seed draws, as the proof has their results. Which rows share a batch makes no
+    /// difference. The state is the world's, if the proof commits to it; else the steps to it are
+    /// taken again.
     ///
     /// # Errors
     /// [`EvaluateError`] when it cannot be done; what differs is the inner [`Refusal`].
@@ -40,8 +41,9 @@ impl Auditor<'_, '_> {
             Err(refusal) => return Ok(Err(refusal)),
         };
         let setup = &self.setup;
+        let drawn = benchmark.measured(&self.proof.inputs.seed);
         let rows: Vec<_> =
-            numbers.iter().filter_map(|number| benchmark.rows().get(number - 1)).cloned().collect();
+            numbers.iter().filter_map(|number| drawn.get(number - 1)).copied().collect();
         let Some(again) = score_rows(setup, trained, &rows)? else {
             return Ok(Err(Refusal::NothingMeasured));
         };
@@ -63,7 +65,7 @@ impl Auditor<'_, '_> {
 pub(super) fn score_rows(
     setup: &Setup<'_>,
     trained: Trained,
-    rows: &[BenchmarkRow],
+    rows: &[&BenchmarkRow],
 ) -> Result<Option<Vec<RowResult>>, EvaluateError> {
     let candidates = tokenise_candidates(&setup.inspector, rows)?;
     let features = features::compute(setup, &candidates)?;
@@ -75,7 +77,7 @@ pub(super) fn score_rows(
         Score::Stopped => return Err(EvaluateError::Cancelled),
         Score::NotFinite => return Ok(None),
     };
-    let result = |row: &BenchmarkRow| RowResult {
+    let result = |row: &&BenchmarkRow| RowResult {
         log_probabilities: scores.by_ref().take(row.candidates.len()).collect(),
     };
     Ok(Some(rows.iter().map(result).collect()))

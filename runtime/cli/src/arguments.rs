@@ -9,7 +9,7 @@ use dataforge_evaluate::{Lowering, Provider, UnknownLowering};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
-pub(crate) use settle::{Explain, GivenRules, Settle, SettleAction};
+pub(crate) use settle::{CompareDatasets, Explain, GivenRules, Settle, SettleAction};
 pub(crate) use simulate::Simulate;
 
 const EXIT_CODES: &str = "\

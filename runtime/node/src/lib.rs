@@ -11,6 +11,7 @@
 //! - [`artifacts`]: what is pinned in `artifacts.lock`, fetched once and verified on every use
 //! - [`peer`]: bisection over the network
 //! - [`public_sets`]: public data sets, parsed into rows
+//! - [`rehearsal`]: datasets that simulations train on
 //! - [`rows`]: a miner's dataset file of any usual format, row by row
 //! - [`scenarios`]: what a simulation is of
 //! - [`specs`]: eval specs on disk
@@ -30,6 +31,7 @@ pub mod home;
 pub mod hotkey;
 pub mod peer;
 pub mod public_sets;
+pub mod rehearsal;
 pub mod rows;
 pub mod scenarios;
 pub mod specs;

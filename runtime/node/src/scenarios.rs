@@ -101,11 +101,16 @@ mod tests {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../eval-specs/markets/scenarios")
     }
 
+    fn trained() -> PathBuf {
+        folder().join("../trained")
+    }
+
     #[test]
     fn every_scenario_here_can_be_run() {
-        let all = load(&folder()).unwrap();
-        assert!(all.len() >= 30);
-        for Loaded { path, scenario, .. } in all {
+        let (assumed, trained) = (load(&folder()).unwrap(), load(&trained()).unwrap());
+        assert!(assumed.len() >= 30 && assumed.iter().all(|of| of.scenario.training.is_none()));
+        assert!(trained.len() >= 2 && trained.iter().all(|of| of.scenario.training.is_some()));
+        for Loaded { path, scenario, .. } in assumed.into_iter().chain(trained) {
             assert_eq!(path.file_stem().unwrap().to_str(), Some(scenario.name.as_str()));
         }
     }

@@ -1,23 +1,20 @@
-//! How much of each dataset is in earlier ones, by fingerprints of rows.
-//!
-//! Fingerprints find rows that differ in case, spacing and punctuation. Rows reworded are found by
-//! the sketches of the similarity kernel, whose owner makes the same [`Comparison`] of them.
+//! How much of each dataset is in earlier ones, by rows of which somebody has found what is alike.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dataforge_core::hash::{DatasetDigest, RowFingerprint};
+use dataforge_core::hash::DatasetDigest;
 
 use crate::{Comparison, Shared};
 
-/// Compares each dataset with those before it. `datasets` are in the order of their commitments,
-/// with one fingerprint per row, repeated rows repeated.
+/// Compares each dataset with those before it. `datasets` are in the order of their commitments;
+/// of each row there is something that is equal for rows alike, such as a fingerprint.
 ///
 /// Every row counts, a repeated one as often as it is repeated: otherwise one fresh row would hide
 /// a copied one that fills the rest.
 #[must_use]
-pub fn compare(datasets: &[(DatasetDigest, &[RowFingerprint])]) -> Vec<Comparison> {
+pub fn compare<R: Ord>(datasets: &[(DatasetDigest, &[R])]) -> Vec<Comparison> {
     // Row → the earlier datasets that hold it, by their places.
-    let mut holders: BTreeMap<RowFingerprint, Vec<usize>> = BTreeMap::new();
+    let mut holders: BTreeMap<&R, Vec<usize>> = BTreeMap::new();
     let mut comparisons = Vec::with_capacity(datasets.len());
     for (place, (dataset, rows)) in datasets.iter().enumerate() {
         let mut shared: BTreeMap<usize, u32> = BTreeMap::new();
@@ -42,7 +39,7 @@ pub fn compare(datasets: &[(DatasetDigest, &[RowFingerprint])]) -> Vec<Compariso
         let rows_count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
         comparisons.push(Comparison { dataset: *dataset, rows: rows_count, own, most });
         for row in rows.iter().collect::<BTreeSet<_>>() {
-            holders.entry(*row).or_default().push(place);
+            holders.entry(row).or_default().push(place);
         }
     }
     comparisons
@@ -52,13 +49,9 @@ pub fn compare(datasets: &[(DatasetDigest, &[RowFingerprint])]) -> Vec<Compariso
 mod tests {
     use super::*;
 
-    fn rows(numbers: impl IntoIterator<Item = u8>) -> Vec<RowFingerprint> {
-        numbers.into_iter().map(|number| RowFingerprint([number; 32])).collect()
-    }
-
     #[test]
     fn own_rows_are_in_no_earlier_dataset() {
-        let sets = [rows(0..10), rows(5..15), rows([0, 0, 12, 20]), rows([])];
+        let sets = [(0..10).collect(), (5..15).collect(), vec![0, 0, 12, 20], vec![]];
         let named: Vec<_> =
             (0..).zip(&sets).map(|(n, rows)| (DatasetDigest([n; 32]), &rows[..])).collect();
         let found = compare(&named);

@@ -4,7 +4,7 @@ mod book;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dataforge_core::hash::{DatasetDigest, HotkeyId};
+use dataforge_core::hash::{DatasetDigest, HotkeyId, SpecId};
 use dataforge_core::units::Ppm;
 
 use crate::amount::share_out;
@@ -42,8 +42,9 @@ pub fn settle(rules: &Rules, ledger: &Ledger, events: &[Event]) -> Result<Settle
     let gathered = gather(rules, ledger, events)?;
     let missing = SettleError::Internal { what: "the epoch" };
     let stage = rules.stage(ledger.epoch).ok_or(missing.clone())?;
-    let domain = rules.domain(ledger.epoch).ok_or(missing)?;
-    let setting = Setting { rules, stage, domain, before: ledger, gathered: &gathered };
+    let domain = rules.domain(ledger.epoch).ok_or(missing.clone())?;
+    let spec = rules.spec(ledger.epoch).ok_or(missing)?;
+    let setting = Setting { rules, stage, domain, spec, before: ledger, gathered: &gathered };
 
     let submissions = setting.submissions();
     let drawn = setting.draw(&submissions)?;
@@ -62,6 +63,7 @@ struct Setting<'a> {
     rules: &'a Rules,
     stage: &'a Stage,
     domain: &'a Domain,
+    spec: SpecId,
     before: &'a Ledger,
     gathered: &'a Gathered,
 }

@@ -182,10 +182,10 @@ pub enum RulesError {
     #[error("phases.score_early is longer than phases.score")]
     LateEarly,
     /// A margin below zero or beyond every lift, or a unit of nothing.
-    #[error("the domain {spec} has an impossible margin or unit")]
+    #[error("domain {number} has an impossible margin or unit")]
     Domain {
-        /// Its spec.
-        spec: SpecId,
+        /// Which, from 1.
+        number: u32,
     },
     /// The first stage is not from epoch 0, or one is not after the one before it.
     #[error("the stage from epoch {epoch} is out of order; the first is from epoch 0")]

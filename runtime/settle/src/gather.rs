@@ -242,7 +242,7 @@ impl<'a> Reader<'a> {
             What::Committed { miner, commitment } => self.commit(at, miner, commitment),
             What::Revealed { miner, dataset, spec, salt } => {
                 let epoch = self.ledger.epoch;
-                let expected = self.rules.domain(epoch).map_or(spec, |domain| domain.spec);
+                let expected = self.rules.spec(epoch).unwrap_or(spec);
                 if spec != expected {
                     return Err(EventFault::Spec { found: spec, expected });
                 }

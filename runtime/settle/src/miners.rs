@@ -64,7 +64,7 @@ pub(crate) fn stand(
     }
     let weight =
         u64::try_from(weight).map_err(|_| SettleError::Internal { what: "a miner's weight" })?;
-    let Domain { margin, unit, .. } = *domain;
+    let (margin, unit) = (domain.margin, domain.unit);
     let founder = candidate.founder;
     let factors = MinerFactors { lift: counted, margin, unit, originality, founder, weight };
     Ok((Standing::Paid, Some(factors)))

@@ -132,11 +132,12 @@ pub struct Slashing {
 }
 
 /// Something to be evaluated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Domain {
-    /// The eval spec.
-    pub spec: SpecId,
+    /// The eval specs, alike but for their hidden rows: each serves for [`Rules::benchmark_epochs`]
+    /// in turn, so that what is revealed at the end of an epoch is of no use for long.
+    pub specs: Vec<SpecId>,
     /// The part of a lift that is not paid. Not negative.
     pub margin: MicroNats,
     /// The lift that counts as one, so that domains pay alike: ln of the number of candidates
@@ -206,11 +207,12 @@ impl Rules {
 
     fn check_domains(&self) -> Result<(), RulesError> {
         list("domains", self.domains.len())?;
-        for Domain { spec, margin, unit, .. } in &self.domains {
+        for (number, Domain { specs, margin, unit, .. }) in (1..).zip(&self.domains) {
+            list("domains.specs", specs.len())?;
             let fine = (MicroNats(0)..=LIFT_MAX).contains(margin)
                 && (MicroNats(1)..=LIFT_MAX).contains(unit);
             if !fine {
-                return Err(RulesError::Domain { spec: *spec });
+                return Err(RulesError::Domain { number });
             }
         }
         Ok(())
@@ -249,6 +251,14 @@ impl Rules {
         let count = NonZeroU64::new(self.domains.len() as u64)?;
         let turn = usize::try_from(epoch.0.checked_rem(count.get())?).ok()?;
         self.domains.get(turn)
+    }
+
+    /// The spec that is evaluated in an epoch. None of rules that [`Rules::check`] refuses.
+    #[must_use]
+    pub fn spec(&self, epoch: Epoch) -> Option<SpecId> {
+        let specs = &self.domain(epoch)?.specs;
+        let turn = self.benchmark(epoch).checked_rem(specs.len() as u64)?;
+        specs.get(usize::try_from(turn).ok()?).copied()
     }
 
     /// Which set of hidden rows serves in an epoch, counted from 0.

@@ -92,7 +92,7 @@ impl<'a> Script<'a> {
 
     /// Commits, so many blocks after the start, and reveals.
     pub fn submit(&mut self, miner: HotkeyId, dataset: DatasetDigest, after: u32) {
-        let Some(spec) = self.rules.domain(self.epoch).map(|domain| domain.spec) else { return };
+        let Some(spec) = self.rules.spec(self.epoch) else { return };
         let salt = self.salt(&[miner]);
         let commitment = submission_commitment(self.epoch, miner, spec, dataset, salt);
         let at = Block(self.times.start.0.saturating_add(after.into()));

@@ -5,9 +5,9 @@
 //! more, costs of work counted, is its profit over honest work. Everything is integers, so that a
 //! scenario has the same digests on every machine.
 //!
-//! The simulator decides nothing: it writes events, and [`crate::settle`] pays. Scores come from
-//! the scenario's response table and not from training. Parties outside the coalition are honest,
-//! and whether they replay anything is a number in the scenario.
+//! The simulator decides nothing: it writes events, and [`crate::settle`] pays. What datasets teach
+//! is assumed by the scenario, or found out by a [`Trainer`]. Parties outside the coalition are
+//! honest, and whether they replay anything is a number in the scenario.
 
 mod chance;
 mod error;
@@ -17,9 +17,13 @@ mod replays;
 mod runs;
 mod scenario;
 mod strategy;
+mod trainer;
 mod validators;
 
 pub use error::{ScenarioError, SimulateError};
 pub use runs::{AttackLine, Done, Simulation, simulate};
-pub use scenario::{Attack, Costs, Population, Replays, Response, Scenario, Skill};
+pub use scenario::{
+    Attack, Costs, Population, Quality, Replays, Response, Scenario, Skill, Training,
+};
 pub use strategy::{Copying, MinerStrategy, Moment, Ring, Swarming, ValidatorStrategy};
+pub use trainer::{Failed, Trainer};

@@ -4,7 +4,7 @@
 
 mod market;
 
-use dataforge_core::hash::HotkeyId;
+use dataforge_core::hash::{HotkeyId, SpecId};
 use dataforge_core::units::Ppm;
 use dataforge_settle::{
     AnswerKind, Basis, Block, Comparison, Epoch, HeldFor, Ledger, Outcome, Profile, Rao, Rules,
@@ -500,6 +500,16 @@ fn auditors_are_drawn_besides_and_are_paid() {
     assert!(settled.report.validators.iter().all(|line| line.reward > Rao(0)));
 }
 
+/// Every seven epochs another set of hidden rows serves, and with it another spec.
+#[test]
+fn hidden_rows_take_turns() {
+    let mut rules = rules();
+    rules.domains[0].specs = [1, 2].map(|spec| SpecId([spec; 32])).to_vec();
+    let spec = |epoch| rules.spec(Epoch(epoch)).unwrap().0[0];
+    let turns: Vec<u8> = [0, 6, 7, 13, 14, 21].map(spec).to_vec();
+    assert_eq!(turns, [1, 1, 2, 2, 1, 2]);
+}
+
 #[test]
 fn what_miners_do_too_late_does_not_count() {
     let (rules, ledger) = (rules(), Ledger::default());
@@ -512,7 +522,7 @@ fn what_miners_do_too_late_does_not_count() {
         script.push(times.start, What::Committed { miner: miner(number), commitment });
     }
     let (miner_2, salt) = (miner(2), Salt(AUDITS));
-    let spec = rules.domains[0].spec;
+    let spec = rules.domains[0].specs[0];
     let reveal = What::Revealed { miner: miner_2, dataset: dataset(2), spec, salt };
     script.push(times.committed, reveal);
     let settled = settle(&rules, &ledger, &script.finish()).unwrap();

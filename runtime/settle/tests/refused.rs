@@ -201,7 +201,7 @@ fn scores_that_contradict_each_other_are_refused() {
 
 #[test]
 fn a_submission_for_another_spec_is_refused() {
-    let (other, expected) = (SpecId([9; 32]), rules().domains[0].spec);
+    let (other, expected) = (SpecId([9; 32]), rules().domains[0].specs[0]);
     written(
         |script| {
             let (miner, dataset, salt) = (miner(0), dataset(0), Salt(SEED));
@@ -244,8 +244,9 @@ fn rules_that_contradict_themselves_are_refused() {
     refused(|rules| rules.stages[0].emission = Rao(AMOUNT_MAX.0 + 1), impossible);
     refused(|rules| rules.stages[0].founding_miner = Ppm(0), impossible);
     refused(|rules| rules.stages[0].founding_validator = Ppm(10_000_001), impossible);
-    let domain = RulesError::Domain { spec: rules().domains[0].spec }.to_string();
+    let domain = RulesError::Domain { number: 1 }.to_string();
     refused(|rules| rules.domains[0].unit = MicroNats(0), &domain);
+    refused(|rules| rules.domains[0].specs.clear(), "domains.specs is zero or empty");
     refused(|rules| rules.domains[0].margin = MicroNats(-1), &domain);
 }
 

@@ -60,6 +60,7 @@ fn scenario() -> Scenario {
             response("half", 500_000, 50_000),
             response("garbage", -9_000_000, 500_000),
         ],
+        training: None,
         attack: Attack {
             stakes: vec![Ppm(0)],
             validators: 0,
@@ -81,7 +82,7 @@ fn test_rules() -> Rules {
 }
 
 fn run(scenario: &Scenario) -> Simulation {
-    simulate(scenario, &test_rules(), &mut |_| ControlFlow::Continue(())).unwrap()
+    simulate(scenario, &test_rules(), None, &mut |_| ControlFlow::Continue(())).unwrap()
 }
 
 fn line(scenario: &Scenario) -> AttackLine {
@@ -236,7 +237,7 @@ fn a_ring_among_itself_is_caught_by_auditors_or_replays_alone() {
         let mut rules = test_rules();
         rules.draw.audited = Ppm(audited);
         let go = &mut |_| ControlFlow::Continue(());
-        simulate(&scenario, &rules, go).unwrap().lines[0].clone()
+        simulate(&scenario, &rules, None, go).unwrap().lines[0].clone()
     };
     let unseen = boost(false, 0, 0);
     assert!(unseen.low > 0 && unseen.slashed == 0, "{unseen:?}");
@@ -291,7 +292,7 @@ fn a_scenario_is_the_same_everywhere() {
 #[test]
 fn a_simulation_can_be_stopped() {
     let mut steps = 0;
-    let stopped = simulate(&scenario(), &test_rules(), &mut |done| {
+    let stopped = simulate(&scenario(), &test_rules(), None, &mut |done| {
         steps += 1;
         if done.pairs == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
@@ -353,11 +354,8 @@ fn what_cannot_be_run_is_refused_with_the_reason() {
         |of| of.costs.dataset = Rao(u64::MAX),
         "costs.dataset is 18446744073709551615, more than 70368744177664",
     );
-    refused(
-        |of| of.attack.quality = "best".to_owned(),
-        "there is no response for the quality \"best\"",
-    );
-    refused(|of| of.response.push(of.response[0].clone()), "two responses are named \"good\"");
+    refused(|of| of.attack.quality = "best".to_owned(), "nothing is said of the quality \"best\"");
+    refused(|of| of.response.push(of.response[0].clone()), "two qualities are named \"good\"");
     refused(
         |of| of.response[0].deviation = MicroNats(-1),
         "the response \"good\" has an impossible mean, deviation or bound",
@@ -372,6 +370,6 @@ fn what_cannot_be_run_is_refused_with_the_reason() {
     refused(|of| of.name.clear(), "name is empty, or longer than 1000 bytes");
     let mut bad = scenario();
     bad.attack.stakes.clear();
-    let refused = simulate(&bad, &test_rules(), &mut |_| ControlFlow::Continue(()));
+    let refused = simulate(&bad, &test_rules(), None, &mut |_| ControlFlow::Continue(()));
     assert_eq!(refused, Err(SimulateError::Scenario(ScenarioError::NoStakes)));
 }

@@ -7,9 +7,13 @@ mod market;
 mod refused;
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use dataforge_core::hash::HotkeyId;
+use dataforge_tests::{Answer, Short, dataforge};
 use market::{FILES, Market, events, golden, golden_rules, named};
+use serde_json::json;
 
 /// When set, the golden files are written afresh instead of compared.
 const UPDATE: &str = "DATAFORGE_UPDATE_GOLDEN";
@@ -220,4 +224,32 @@ fn rules_can_be_given_or_lie_with_the_epoch() {
     market.refuses("settle epochs/1", 2, &["cannot open", "rules.toml"]);
     fs::write(market.path("elsewhere.toml"), rules).unwrap();
     market.run("settle epochs/1 --rules epochs/elsewhere.toml").expect(0, &["settlement"]);
+}
+
+/// By fingerprints, under a spec without a rule about copies, and by the similarity kernel.
+#[test]
+fn datasets_are_compared_with_those_before_them() {
+    let compare = |program: &mut Command, spec: &str, datasets: &[&Path]| {
+        let command = program.args(["settle", "compare", "--spec", spec, "--json"]).args(datasets);
+        Answer::of(command).expect(0, &[]).json()["compared"].clone()
+    };
+    let short = Short::new();
+    let first = Short::golden_path("dataset.jsonl");
+    let text = fs::read_to_string(&first).unwrap();
+    let rows: Vec<&str> = text.lines().collect();
+    let (half, total) = (rows.len() / 2, rows.len());
+    let edited = rows[..half].iter().map(|row| row.to_uppercase());
+    let edited = edited.map(|row| row.replace("INPUT", "input").replace("OUTPUT", "output"));
+    let second = short.scratch().file("second.jsonl", edited.collect::<Vec<_>>().join("\n"));
+    let found = compare(&mut short.program(), "short@1", &[&first, &second]);
+    assert_eq!([&found[0]["own"], &found[1]["own"]], [&json!(total), &json!(0)]);
+    assert_eq!(found[1]["most"], json!({ "with": found[0]["dataset"], "rows": half }));
+
+    // A wide letter is another one to fingerprints, and the same to the kernel.
+    let row = |said: &str| format!("{{\"input\": \"1999-01-02\", \"output\": \"{said}\"}}\n");
+    let one = short.scratch().file("one.jsonl", row("Saturday, January 2, 1999."));
+    let wide = row("\u{ff33}aturday, January 2, 1999.");
+    let two = short.scratch().file("two.jsonl", wide + &row("It was a Saturday."));
+    let own = |spec| compare(&mut dataforge(), spec, &[&one, &two])[1]["own"].clone();
+    assert_eq!([own("date@1"), own("date@2")], [json!(2), json!(1)]);
 }

@@ -67,12 +67,36 @@ pub(crate) enum SettleAction {
         #[command(flatten)]
         rules: GivenRules,
     },
+    /// Say how much of each dataset is in those before it: what the `compared` events of an epoch
+    /// are made of.
+    Compare(CompareDatasets),
     /// Print the report of a settled epoch, and write its page again.
     Report {
         /// The epoch's folder.
         #[arg(value_name = "EPOCH_DIR")]
         folder: PathBuf,
     },
+}
+
+const ALIKE: &str = "\
+Rows are alike as the spec's rule about copies says, by its similarity kernel; under a spec without
+one, rows are alike that only case, spacing and punctuation tell apart. A row counts as the
+dataset's own where none of an earlier dataset is like it. With --json, each entry is what a
+`compared` event says.
+
+Example, with the datasets of an epoch behind those of earlier ones:
+  dataforge settle compare last-week/*.jsonl first.jsonl second.jsonl --spec date@2 --json";
+
+#[derive(Debug, Args)]
+#[command(after_help = ALIKE)]
+pub(crate) struct CompareDatasets {
+    /// Datasets, the earliest commitment first.
+    #[arg(value_name = "DATASET", required = true)]
+    pub(crate) datasets: Vec<PathBuf>,
+
+    /// The spec that they were submitted for.
+    #[arg(long)]
+    pub(crate) spec: String,
 }
 
 #[derive(Debug, Args)]

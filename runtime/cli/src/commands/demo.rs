@@ -61,7 +61,7 @@ pub(crate) fn run(context: &Context, arguments: &Demo) -> anyhow::Result<Answer>
     let benchmark = benchmarks::open_rows(spec, sets.benchmark)?;
     let mut evaluator = Evaluator::prepare(&world, pinned.clone(), benchmark)?;
     let entries = evaluate_all(context, &mut evaluator, &stage, &paths, arguments.seed)?;
-    let awards = settle(&pinned, arguments.seed, &evaluator, &entries)?;
+    let awards = settle(&evaluator, arguments.seed, &entries)?;
     if !context.json {
         print_table(&entries, &awards)?;
     }
@@ -136,14 +136,11 @@ fn evaluate_all(
 
 /// What each submission earns, in the order of `entries`.
 fn settle(
-    pinned: &PinnedSpec,
-    seed: EpochSeed,
     evaluator: &Evaluator<'_>,
+    seed: EpochSeed,
     entries: &[Entry],
 ) -> anyhow::Result<Vec<Award>> {
-    let bounded: Vec<_> =
-        entries.iter().map(|entry| (entry, evaluator.bound(&entry.evaluation.proof))).collect();
-    let report = market::settled(pinned, seed, &bounded)?;
+    let report = market::settled(evaluator, seed, entries)?;
     let award = |entry: &Entry| {
         let line = market::line(&report, entry.name).context(entry.name)?;
         let verdict = verdict(&line.standing, entries);

@@ -3,6 +3,7 @@
 //! What an epoch comes to is said by `dataforge-settle`, and kept by `dataforge_node::epochs`. Here
 //! it is asked for and shown.
 
+mod compare;
 mod explain;
 mod explain_text;
 mod page;
@@ -27,6 +28,7 @@ pub(crate) fn run(context: &Context, arguments: &Settle) -> anyhow::Result<Answe
         Some(SettleAction::Explain(explain)) => explain::run(context, explain),
         Some(SettleAction::Rebuild { epochs, rules }) => rebuild(context, epochs, rules),
         Some(SettleAction::Report { folder }) => report(context, folder),
+        Some(SettleAction::Compare(compare)) => compare::run(context, compare),
         None => {
             let folder = arguments.epoch.folder.as_deref();
             let folder = folder.context("clap asks for the folder")?;

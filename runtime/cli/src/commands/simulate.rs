@@ -9,12 +9,13 @@ use crate::arguments::Simulate;
 use crate::context::Context;
 use crate::exit::Answer;
 use crate::output;
-use crate::progress::Counting;
+use crate::progress::{Counting, Stage};
 use dataforge_core::units::Ppm;
 use dataforge_evaluate::EvaluateError;
 use dataforge_node::fs::write_atomic;
+use dataforge_node::rehearsal::{Rehearsal, RehearsalError};
 use dataforge_node::scenarios::{self, Loaded};
-use dataforge_settle::simulate::{AttackLine, SimulateError, Simulation, simulate};
+use dataforge_settle::simulate::{AttackLine, Done, SimulateError, Simulation, Training, simulate};
 use serde::Serialize;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
@@ -63,16 +64,52 @@ pub(crate) fn run(context: &Context, arguments: &Simulate) -> anyhow::Result<Ans
 
 fn simulated(context: &Context, of: &Loaded) -> anyhow::Result<Simulation> {
     let counting = Counting::new("pairs");
-    let mut step = |done: dataforge_settle::simulate::Done| {
+    let mut step = |done: Done| {
         counting.show(done.pairs, done.of, &of.scenario.name);
         match context.stop().load(Ordering::Relaxed) {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         }
     };
-    match simulate(&of.scenario, &of.rules, &mut step) {
+    let simulation = match &of.scenario.training {
+        None => simulate(&of.scenario, &of.rules, None, &mut step),
+        Some(training) => return trained(context, of, training, &mut step),
+    };
+    match simulation {
         Err(SimulateError::Stopped) => Err(EvaluateError::Cancelled.into()),
         simulation => Ok(simulation?),
+    }
+}
+
+/// Plays a scenario whose datasets are written and trained on.
+fn trained(
+    context: &Context,
+    of: &Loaded,
+    training: &Training,
+    step: &mut dyn FnMut(Done) -> ControlFlow<()>,
+) -> anyhow::Result<Simulation> {
+    let specs = context.specs()?;
+    let pinned = specs.load(&training.spec)?;
+    let benchmark = context.provision_for(pinned.spec(), None)?;
+    let stage = Stage::new(&of.scenario.name);
+    let world = context.world(&specs, &pinned, &stage);
+    let named: Vec<_> = of.rules.domains.iter().flat_map(|domain| domain.specs.clone()).collect();
+    let mut rehearsal =
+        Rehearsal::new(&world, pinned, benchmark, training, &named).map_err(innermost)?;
+    let simulation = simulate(&of.scenario, &of.rules, Some(&mut rehearsal), step);
+    stage.finish();
+    match (simulation, rehearsal.into_failure()) {
+        (Err(SimulateError::Trainer), Some(failure)) => Err(innermost(failure)),
+        (Err(SimulateError::Stopped), _) => Err(EvaluateError::Cancelled.into()),
+        (simulation, _) => Ok(simulation?),
+    }
+}
+
+/// The error that says who can do something about it.
+fn innermost(error: RehearsalError) -> anyhow::Error {
+    match error {
+        RehearsalError::Evaluate(error) => error.into(),
+        error => error.into(),
     }
 }
 

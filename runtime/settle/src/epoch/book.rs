@@ -68,7 +68,7 @@ impl<'a> Book<'a> {
         let report = Report {
             epoch: setting.epoch(),
             rules: rules.id(),
-            spec: setting.domain.spec,
+            spec: setting.spec,
             benchmark: rules.benchmark(setting.epoch()),
             seed: gathered.seed,
             log: gathered.log,

@@ -2,6 +2,7 @@
 
 use dataforge_core::units::{MicroNats, Ppm};
 
+use super::trainer::Failed;
 use crate::{Rao, SettleError};
 
 /// Why a scenario is none.
@@ -40,9 +41,9 @@ pub enum ScenarioError {
         /// The stake.
         found: Rao,
     },
-    /// Two responses have one name.
-    #[error("two responses are named {quality:?}")]
-    TwoResponses {
+    /// Two qualities have one name.
+    #[error("two qualities are named {quality:?}")]
+    TwoQualities {
         /// The name.
         quality: String,
     },
@@ -52,11 +53,20 @@ pub enum ScenarioError {
         /// Its name.
         quality: String,
     },
-    /// A quality that no response says anything about.
-    #[error("there is no response for the quality {quality:?}")]
-    NoResponse {
+    /// A quality of which nothing is said.
+    #[error("nothing is said of the quality {quality:?}")]
+    NoQuality {
         /// The quality.
         quality: String,
+    },
+    /// What datasets teach is assumed, and trained.
+    #[error("[[response]] assumes what [training] finds out: one of them")]
+    TrainedAndAssumed,
+    /// A strategy that is told by its outcome, which is no recipe for rows.
+    #[error("attack.miner is {what}, which is assumed and cannot be trained on")]
+    NotTrained {
+        /// Its name.
+        what: &'static str,
     },
     /// A lift beyond every lift.
     #[error("{what} is {}, beyond every lift", found.display())]
@@ -86,6 +96,12 @@ pub enum ScenarioError {
     NoCoalition,
 }
 
+impl From<Failed> for SimulateError {
+    fn from(Failed: Failed) -> Self {
+        Self::Trainer
+    }
+}
+
 /// Why a simulation has no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -96,6 +112,12 @@ pub enum SimulateError {
     /// An epoch could not be settled.
     #[error(transparent)]
     Settle(#[from] SettleError),
+    /// The trainer failed, and knows why.
+    #[error("a dataset could not be made, evaluated or compared")]
+    Trainer,
+    /// A scenario with training was not given a trainer, or one without it was.
+    #[error("the scenario and the trainer do not go together")]
+    NoTrainer,
     /// Somebody stopped it.
     #[error("the simulation was stopped")]
     Stopped,

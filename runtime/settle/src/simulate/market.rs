@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use dataforge_core::hash::{DatasetDigest, Hasher, HotkeyId, RowFingerprint};
+use dataforge_core::hash::{DatasetDigest, EpochSeed, Hasher, HotkeyId, RowFingerprint};
 use dataforge_core::units::Ppm;
 
 use super::chance::Luck;
 use super::error::SimulateError;
 use super::scenario::{Attack, Scenario};
+use super::trainer::Trainer;
 use crate::amount::mul_div;
 use crate::{Epoch, HeldFor, Ledger, Outcome, Rao, Report, Rules, Score, Script, settle};
 
@@ -28,14 +29,17 @@ pub(super) struct Setup<'a> {
 pub(super) struct Made {
     pub(super) miner: HotkeyId,
     pub(super) dataset: DatasetDigest,
+    /// What it is compared by; a trainer compares by its own.
     pub(super) rows: Vec<RowFingerprint>,
     /// What an honest evaluation finds.
-    pub(super) truth: Outcome,
+    pub(super) truth: Score,
 }
 
 /// A market between two epochs.
-pub(super) struct Market<'a> {
+pub(super) struct Market<'a, 't> {
     pub(super) of: Setup<'a>,
+    /// Makes and evaluates datasets, where neither is assumed.
+    pub(super) trainer: Option<&'t mut (dyn Trainer + 't)>,
     pub(super) ledger: Ledger,
     pub(super) parties: Parties,
     /// What the coalition's work has cost.
@@ -47,7 +51,14 @@ pub(super) struct Market<'a> {
     /// What was found about each miner's submission of the epoch before.
     pub(super) found: BTreeMap<HotkeyId, Outcome>,
     /// What is true of each submission.
-    pub(super) truths: BTreeMap<(Epoch, HotkeyId), Score>,
+    pub(super) truths: BTreeMap<(Epoch, HotkeyId), Truth>,
+}
+
+/// What a submission is, and what is true of it.
+#[derive(Clone, Copy)]
+pub(super) struct Truth {
+    pub(super) dataset: DatasetDigest,
+    pub(super) score: Score,
 }
 
 /// Everybody's hotkeys.
@@ -88,10 +99,11 @@ fn named(kind: &str, number: u32) -> HotkeyId {
     hasher.finish()
 }
 
-impl<'a> Market<'a> {
-    pub(super) fn new(of: Setup<'a>) -> Self {
+impl<'a, 't> Market<'a, 't> {
+    pub(super) fn new(of: Setup<'a>, trainer: Option<&'t mut (dyn Trainer + 't)>) -> Self {
         Self {
             of,
+            trainer,
             ledger: Ledger::default(),
             parties: Parties::of(of.scenario),
             spent: 0,
@@ -115,16 +127,28 @@ impl<'a> Market<'a> {
         self.spent = self.spent.saturating_add(cost.0.into());
     }
 
+    /// An epoch's public randomness.
+    pub(super) fn seed(&self, epoch: Epoch) -> EpochSeed {
+        self.of.luck.seed(&format!("seed/{epoch}"))
+    }
+
+    /// The seeds of the epochs in which the same hidden rows serve, up to this one.
+    pub(super) fn seeds(&self, epoch: Epoch) -> Vec<EpochSeed> {
+        let turn = |epoch| self.of.rules.benchmark(epoch);
+        let epochs = (0..=epoch.0).map(Epoch).filter(|of| turn(*of) == turn(epoch));
+        epochs.map(|of| self.seed(of)).collect()
+    }
+
     /// Plays the next epoch.
     pub(super) fn play(&mut self) -> Result<Report, SimulateError> {
         let rules = self.of.rules;
         let epoch = self.ledger.epoch;
-        let seed = |name| self.of.luck.seed(&format!("{name}/{epoch}"));
-        let mut script = Script::new(rules, &self.ledger, seed("seed"), seed("audits"))?;
+        let audits = self.of.luck.seed(&format!("audits/{epoch}"));
+        let mut script = Script::new(rules, &self.ledger, self.seed(epoch), audits)?;
         self.list(&mut script)?;
         let made = self.submit(&mut script)?;
         let told = self.tell(&mut script, &made)?;
-        self.replay(&mut script, &made, &told);
+        self.replay(&mut script, &made, &told)?;
         let settled = settle(rules, &self.ledger, &script.finish())?;
         self.ledger = settled.ledger;
         self.remember(&settled.report, made);

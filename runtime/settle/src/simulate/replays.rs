@@ -3,37 +3,62 @@
 use dataforge_core::hash::HotkeyId;
 use dataforge_core::units::Ppm;
 
-use super::market::{Made, Market};
+use super::error::SimulateError;
+use super::market::{Made, Market, Truth};
 use super::validators::Told;
-use crate::{HeldFor, Outcome, Score, Script};
+use crate::{Epoch, HeldFor, Outcome, Score, Script};
 
-impl Market<'_> {
+impl Market<'_, '_> {
     /// Writes what replays tell, of this epoch and of what is held. A replay of scores that are
     /// alike and true changes nothing, and is left out.
-    pub(super) fn replay(&self, script: &mut Script<'_>, made: &[Made], told: &Told) {
+    pub(super) fn replay(
+        &mut self,
+        script: &mut Script<'_>,
+        made: &[Made],
+        told: &Told,
+    ) -> Result<(), SimulateError> {
         let epoch = self.ledger.epoch;
         for made in made {
-            let key = (epoch, made.miner);
-            let Some(truth) = self.truths.get(&key).copied() else { continue };
             let told = told.get(&made.miner).map(Vec::as_slice).unwrap_or_default();
             let name = format!("{epoch}/{}", made.miner);
             let hits = |(kind, chance): (&str, Ppm)| {
                 self.of.luck.hits(&format!("replay/{kind}/{name}"), chance)
             };
-            if self.causes(made.miner, truth, told).into_iter().flatten().any(hits) {
-                script.judge(epoch, made.miner, truth);
+            if self.causes(made.miner, made.truth, told).into_iter().flatten().any(hits) {
+                self.judge(script, epoch, made.miner)?;
             }
         }
-        let disputes =
-            self.ledger.held.iter().filter(|held| matches!(held.reason, HeldFor::Dispute { .. }));
-        for held in disputes {
-            let key = (held.epoch, held.miner);
-            let Some(truth) = self.truths.get(&key).copied() else { continue };
-            let name = format!("appeal/{epoch}/{}/{}", held.epoch, held.miner);
+        let is_dispute = |reason: &HeldFor| matches!(reason, HeldFor::Dispute { .. });
+        let disputes: Vec<(Epoch, HotkeyId)> = (self.ledger.held.iter())
+            .filter(|held| is_dispute(&held.reason))
+            .map(|held| (held.epoch, held.miner))
+            .collect();
+        for (of, miner) in disputes {
+            let name = format!("appeal/{epoch}/{of}/{miner}");
             if self.of.luck.hits(&name, self.of.scenario.replays.appealed) {
-                script.judge(held.epoch, held.miner, truth);
+                self.judge(script, of, miner)?;
             }
         }
+        Ok(())
+    }
+
+    /// Replays a submission, and writes what that tells.
+    fn judge(
+        &mut self,
+        script: &mut Script<'_>,
+        of: Epoch,
+        miner: HotkeyId,
+    ) -> Result<(), SimulateError> {
+        let Some(Truth { dataset, score }) = self.truths.get(&(of, miner)).copied() else {
+            return Ok(());
+        };
+        let seeds = self.seeds(of);
+        let score = match &mut self.trainer {
+            Some(trainer) => trainer.replay(dataset, &seeds)?,
+            None => score,
+        };
+        script.judge(of, miner, score);
+        Ok(())
     }
 
     /// Why somebody may replay, each with its chance.

@@ -10,6 +10,7 @@ use super::chance::{Luck, ratio};
 use super::error::SimulateError;
 use super::market::{Market, Setup};
 use super::scenario::Scenario;
+use super::trainer::Trainer;
 use crate::Rules;
 
 /// What a scenario came to.
@@ -67,19 +68,24 @@ struct Played {
     ledger: LedgerDigest,
 }
 
-/// Runs a scenario. `step` hears after every pair of runs how far it is, and can stop it.
+/// Runs a scenario. `step` hears after every pair of runs how far it is, and can stop it. The
+/// trainer is for a scenario with [`super::Training`], and for no other.
 ///
 /// Takes time in proportion to stakes, replications, epochs and submissions: some thousand epochs
-/// of fifty parties take seconds.
+/// of fifty parties take seconds, if nothing is trained.
 ///
 /// # Errors
-/// [`SimulateError`]: the scenario or the rules, or that `step` stopped it.
+/// [`SimulateError`]: the scenario, the rules or the trainer, or that `step` stopped it.
 pub fn simulate(
     scenario: &Scenario,
     rules: &Rules,
+    mut trainer: Option<&mut dyn Trainer>,
     step: &mut dyn FnMut(Done) -> ControlFlow<()>,
 ) -> Result<Simulation, SimulateError> {
     scenario.check()?;
+    if trainer.is_some() != scenario.training.is_some() {
+        return Err(SimulateError::NoTrainer);
+    }
     let replications = scenario.replications.get();
     let stakes = &scenario.attack.stakes;
     let of = u64::from(replications).saturating_mul(stakes.len() as u64);
@@ -90,7 +96,10 @@ pub fn simulate(
         let mut played = Vec::with_capacity(scenario.replications.get() as usize);
         for replication in 0..replications {
             let luck = Luck::of(&scenario.seed, &format!("replication/{replication}"));
-            let play = |attacks| run(Setup { scenario, rules, stake: *stake, luck, attacks });
+            let mut play = |attacks| {
+                let setup = Setup { scenario, rules, stake: *stake, luck, attacks };
+                run(setup, trainer.as_mut().map(|trainer| &mut **trainer as _))
+            };
             let pair = (play(false)?, play(true)?);
             runs.update(pair.0.ledger.0).update(pair.1.ledger.0);
             played.push(pair);
@@ -106,8 +115,11 @@ pub fn simulate(
     Ok(Simulation { name, about, lines, pays_from: pays, runs: runs.finish() })
 }
 
-fn run(setup: Setup<'_>) -> Result<Played, SimulateError> {
-    let mut market = Market::new(setup);
+fn run<'t>(
+    setup: Setup<'_>,
+    trainer: Option<&'t mut (dyn Trainer + 't)>,
+) -> Result<Played, SimulateError> {
+    let mut market = Market::new(setup, trainer);
     for _ in 0..setup.scenario.epochs.get() {
         market.play()?;
     }

@@ -50,8 +50,11 @@ pub struct Scenario {
     pub costs: Costs,
     /// How often somebody replays.
     pub replays: Replays,
-    /// What datasets teach, by quality.
+    /// What datasets teach, by quality, where it is assumed.
+    #[serde(default)]
     pub response: Vec<Response>,
+    /// What datasets are, where they are written and trained on.
+    pub training: Option<Training>,
     /// The coalition.
     pub attack: Attack,
 }
@@ -72,7 +75,7 @@ pub struct Population {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Skill {
-    /// The response that says what their datasets teach.
+    /// The quality of their datasets.
     pub quality: String,
     /// How many.
     pub count: u32,
@@ -122,6 +125,28 @@ pub struct Response {
     pub bound_below: MicroNats,
 }
 
+/// Datasets that are written and trained on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    /// The spec, as `name@version`; the one that the rules name.
+    pub spec: String,
+    /// Rows of a dataset.
+    pub rows: NonZeroU32,
+    /// What there is, by quality.
+    pub quality: Vec<Quality>,
+}
+
+/// What the rows of a dataset are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quality {
+    /// Its name.
+    pub name: String,
+    /// The share of rows with the right outputs; the others have outputs of each other.
+    pub right: Ppm,
+}
+
 /// The coalition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -135,7 +160,7 @@ pub struct Attack {
     pub miners: u32,
     /// Those of them that work where the coalition is honest: what its budget is good for.
     pub honest_miners: u32,
-    /// The response of its honest datasets.
+    /// The quality of its honest datasets.
     pub quality: String,
     /// Before this epoch it works honestly.
     pub from_epoch: Epoch,
@@ -181,10 +206,15 @@ impl Scenario {
         self.check_sizes()?;
         self.check_response()?;
         attack.check()?;
-        for quality in self.qualities() {
-            self.response(quality)?;
+        match &self.training {
+            None => self.qualities().try_for_each(|quality| self.response(quality).map(drop)),
+            Some(_) if !self.response.is_empty() => Err(ScenarioError::TrainedAndAssumed),
+            Some(training) => {
+                training.check()?;
+                attack.miner.check_trained()?;
+                self.qualities().try_for_each(|quality| training.right(quality).map(drop))
+            }
         }
-        Ok(())
     }
 
     fn check_sizes(&self) -> Result<(), ScenarioError> {
@@ -219,7 +249,7 @@ impl Scenario {
         let mut names = BTreeSet::new();
         for Response { quality, mean, deviation, bound_below } in &self.response {
             if !names.insert(quality) {
-                return Err(ScenarioError::TwoResponses { quality: quality.clone() });
+                return Err(ScenarioError::TwoQualities { quality: quality.clone() });
             }
             let positive = MicroNats(0)..=LIFT_MAX;
             let fine = (MicroNats(-LIFT_MAX.0)..=LIFT_MAX).contains(mean)
@@ -235,9 +265,13 @@ impl Scenario {
     /// Every quality that is named.
     fn qualities(&self) -> impl Iterator<Item = &str> {
         let of_attack = match &self.attack.miner {
-            MinerStrategy::Cheap { quality }
-            | MinerStrategy::CopyPublic { quality, .. }
-            | MinerStrategy::Swarm { way: Swarming::Split { quality } } => Some(quality),
+            MinerStrategy::Cheap { quality } | MinerStrategy::CopyPublic { quality, .. } => {
+                Some(quality)
+            }
+            MinerStrategy::Swarm { way: Swarming::Split { quality } } => {
+                // Where parts are trained on, what they teach is no assumption.
+                self.training.is_none().then_some(quality)
+            }
             _ => None,
         };
         let honest = self.market.miners.iter().map(|skill| &skill.quality);
@@ -246,7 +280,50 @@ impl Scenario {
 
     pub(super) fn response(&self, quality: &str) -> Result<&Response, ScenarioError> {
         let found = self.response.iter().find(|response| response.quality == quality);
-        found.ok_or_else(|| ScenarioError::NoResponse { quality: quality.to_owned() })
+        found.ok_or_else(|| ScenarioError::NoQuality { quality: quality.to_owned() })
+    }
+}
+
+/// Most rows of a dataset that is trained on.
+const ROWS_MAX: u32 = 1_000;
+
+impl Training {
+    fn check(&self) -> Result<(), ScenarioError> {
+        if self.spec.is_empty() || self.spec.len() > TEXT_MAX {
+            return Err(ScenarioError::Text { what: "training.spec", most: TEXT_MAX });
+        }
+        if self.rows.get() > ROWS_MAX {
+            let (found, most) = (self.rows.get().into(), ROWS_MAX.into());
+            return Err(ScenarioError::TooLarge { what: "training.rows", found, most });
+        }
+        let mut names = BTreeSet::new();
+        for Quality { name, right } in &self.quality {
+            whole("training.quality.right", *right)?;
+            if !names.insert(name) {
+                return Err(ScenarioError::TwoQualities { quality: name.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn right(&self, quality: &str) -> Result<Ppm, ScenarioError> {
+        let found = self.quality.iter().find(|of| of.name == quality);
+        let found = found.map(|of| of.right);
+        found.ok_or_else(|| ScenarioError::NoQuality { quality: quality.to_owned() })
+    }
+}
+
+impl MinerStrategy {
+    /// Refuses what is assumed about rows and not done to them.
+    fn check_trained(&self) -> Result<(), ScenarioError> {
+        match self {
+            Self::CopyPublic { .. } => Err(ScenarioError::NotTrained { what: "copy_public" }),
+            Self::Overfit { .. } => Err(ScenarioError::NotTrained { what: "overfit" }),
+            Self::CopyPeers { way: Copying::Paraphrased { .. } } => {
+                Err(ScenarioError::NotTrained { what: "paraphrased" })
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use dataforge_core::units::MicroNats;
 
 use super::chance::normal;
 use super::error::SimulateError;
-use super::market::{Made, Market};
+use super::market::{Made, Market, Truth};
 use super::miners::lift;
 use super::strategy::{Moment, Ring, ValidatorStrategy};
 use crate::{Block, Lottery, Outcome, Rao, Salt, Score, Script, What, score_commitment};
@@ -18,7 +18,6 @@ pub(super) type Told = BTreeMap<HotkeyId, Vec<Score>>;
 /// One submission, and who is asked about it.
 struct Asked<'a> {
     made: &'a Made,
-    truth: Score,
     validators: Vec<HotkeyId>,
     auditors: Vec<HotkeyId>,
 }
@@ -34,7 +33,7 @@ enum Answer {
     TellsBoth(Score, Score),
 }
 
-impl Market<'_> {
+impl Market<'_, '_> {
     /// Writes everybody's scores. Gives those that count.
     pub(super) fn tell(
         &mut self,
@@ -45,9 +44,9 @@ impl Market<'_> {
         let mut told = Told::new();
         for made in made {
             let [validators, auditors] = script.asked(&lottery, made.miner);
-            let truth = Score { proof: self.proof(made.miner, "truth"), outcome: made.truth };
+            let truth = Truth { dataset: made.dataset, score: made.truth };
             self.truths.insert((self.ledger.epoch, made.miner), truth);
-            let asked = Asked { made, truth, validators, auditors };
+            let asked = Asked { made, validators, auditors };
             told.insert(made.miner, self.tell_about(script, &asked));
         }
         Ok(told)
@@ -62,7 +61,7 @@ impl Market<'_> {
         for (validator, audit) in validators.chain(auditors) {
             let answer = match self.parties.coalition_validators.contains(&validator) {
                 true => self.answer(asked, validator, &mut evaluated),
-                false => Answer::Tells(asked.truth, 0),
+                false => Answer::Tells(asked.made.truth, 0),
             };
             told.extend(self.write(script, answer, (validator, audit, asked.made.miner)));
         }
@@ -111,7 +110,7 @@ impl Market<'_> {
     }
 
     /// A proof's digest; false ones have their own.
-    fn proof(&self, miner: HotkeyId, kind: &str) -> dataforge_core::hash::ProofDigest {
+    pub(super) fn proof(&self, miner: HotkeyId, kind: &str) -> dataforge_core::hash::ProofDigest {
         let mut hasher = Hasher::new("dataforge/simulate/proof/v1");
         hasher.update(self.of.luck.seed("proof").0).update(self.ledger.epoch.0.to_le_bytes());
         hasher.update(miner.0).update(kind);
@@ -123,7 +122,7 @@ impl Market<'_> {
     }
 
     fn answer(&mut self, asked: &Asked<'_>, validator: HotkeyId, evaluated: &mut bool) -> Answer {
-        let (miner, truth) = (asked.made.miner, asked.truth);
+        let (miner, truth) = (asked.made.miner, asked.made.truth);
         let name = format!("{}/{miner}/{validator}", self.ledger.epoch);
         let honest = &ValidatorStrategy::Honest;
         let strategy = if self.is_attacking() { &self.attack().validator } else { honest };

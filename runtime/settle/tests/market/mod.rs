@@ -54,7 +54,7 @@ pub(crate) fn rules() -> Rules {
         appeal_epochs: blocks(2),
         benchmark_epochs: blocks(7),
         domains: vec![Domain {
-            spec: SpecId([1; 32]),
+            specs: vec![SpecId([1; 32])],
             margin: MicroNats(50_000),
             unit: MicroNats(1_000_000),
             rows: blocks(10),

@@ -1,13 +1,14 @@
 //! The demonstration's epoch: one validator, everybody on time, settled as any epoch is.
 
 use dataforge_core::hash::{DatasetDigest, EpochSeed, Hasher, HotkeyId};
-use dataforge_core::proof::Verdict;
 use dataforge_core::score;
 use dataforge_core::spec::PinnedSpec;
-use dataforge_core::units::{MicroNats, Ppm};
+use dataforge_core::units::Ppm;
+use dataforge_evaluate::Evaluator;
+use dataforge_node::rehearsal::score_of;
 use dataforge_settle::{
-    Block, Bond, Domain, Draw, Epoch, Ledger, Lift, Outcome, Phases, Profile, Rao, Report, Rules,
-    Score, Script, Slashing, Stage, SubmissionLine, compare, settle,
+    Block, Bond, Domain, Draw, Epoch, Ledger, Phases, Profile, Rao, Report, Rules, Script,
+    Slashing, Stage, SubmissionLine, compare, settle,
 };
 use std::num::NonZeroU32;
 
@@ -23,28 +24,29 @@ const NOTHING: Ppm = Ppm(0);
 const WHOLE: Ppm = Ppm(1_000_000);
 const ONE: NonZeroU32 = NonZeroU32::MIN;
 
-/// Settles the epoch; its submissions are in the order of `entries`, each with its bound.
+/// Settles the epoch; its submissions are in the order of `entries`.
 pub(super) fn settled(
-    pinned: &PinnedSpec,
+    evaluator: &Evaluator<'_>,
     seed: EpochSeed,
-    entries: &[(&Entry, Option<MicroNats>)],
+    entries: &[Entry],
 ) -> anyhow::Result<Report> {
-    let rules = rules(pinned);
+    let rules = rules(evaluator.spec());
     let ledger = Ledger::default();
     let mut script = Script::new(&rules, &ledger, seed, seed)?;
     let validator = key("validator");
     script.list(validator, Rao(1));
     let rows: Vec<_> = entries
         .iter()
-        .map(|(of, _)| (of.evaluation.proof.inputs.dataset, &of.evaluation.fingerprints[..]))
+        .map(|of| (of.evaluation.proof.inputs.dataset, &of.evaluation.fingerprints[..]))
         .collect();
-    for (comparison, (after, (entry, bound))) in compare(&rows).into_iter().zip((0..).zip(entries))
-    {
+    for (comparison, (after, entry)) in compare(&rows).into_iter().zip((0..).zip(entries)) {
         let miner = key(entry.name);
         script.list(miner, Rao(0));
         script.submit(miner, comparison.dataset, after);
         script.compare(comparison);
-        script.score(validator, miner, Some(score_of(entry, *bound)), false, 0);
+        // The first epoch: no row was ever revealed.
+        let score = score_of(evaluator, &entry.evaluation.proof, &[]);
+        script.score(validator, miner, Some(score), false, 0);
     }
     Ok(settle(&rules, &ledger, &script.finish())?.report)
 }
@@ -67,23 +69,11 @@ fn key(name: &str) -> HotkeyId {
     hasher.finish()
 }
 
-fn score_of(entry: &Entry, bound: Option<MicroNats>) -> Score {
-    let proof = &entry.evaluation.proof;
-    let all = proof.lift();
-    let outcome = match proof.verdict() {
-        Verdict::Rejected => Outcome::Rejected,
-        Verdict::Diverged => Outcome::Diverged,
-        // None of the rows was ever revealed.
-        Verdict::Scored => Outcome::Scored(Lift { all, hidden: all, bound: bound.unwrap_or(all) }),
-    };
-    Score { proof: proof.digest(), outcome }
-}
-
 fn rules(pinned: &PinnedSpec) -> Rules {
     let spec = pinned.spec();
     let hundred = ONE.saturating_add(99);
     let domain = Domain {
-        spec: pinned.id(),
+        specs: vec![pinned.id()],
         margin: spec.score.margin(),
         unit: score::unit(&spec.score, spec.benchmark.candidates.get()),
         // Small submissions are not paid less here: what half as many rows teach is shown.

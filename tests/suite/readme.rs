@@ -40,6 +40,7 @@ const COMMANDS: &[(&str, RunBy)] = &[
     ("dataforge settle epochs/0", SETTLING),
     ("dataforge settle explain 6ecd9e2d --epoch epochs/0", SETTLING),
     ("dataforge settle rebuild epochs", SETTLING),
+    ("dataforge settle compare data/honest.jsonl data/copy.jsonl --spec date@1", RunBy::Here),
     (
         "dataforge simulate eval-specs/markets/scenarios/copy-public.toml",
         RunBy::Test("simulating::an_attack_is_shown_with_its_profit_and_bounds"),

@@ -6,6 +6,7 @@
 //!
 //! - [`home`]: the folder everything is kept under
 //! - [`epochs`]: what happened in each epoch, and what settling made of it
+//! - [`findings`]: what evaluations say to a settlement
 //! - [`fs`]: bounded reads, atomic writes
 //! - [`hotkey`]: the key that signs proofs
 //! - [`artifacts`]: what is pinned in `artifacts.lock`, fetched once and verified on every use
@@ -26,6 +27,7 @@ pub mod code;
 pub mod demo_data;
 pub mod epochs;
 mod error;
+pub mod findings;
 pub mod fs;
 pub mod home;
 pub mod hotkey;

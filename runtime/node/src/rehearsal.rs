@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 use dataforge_core::benchmark::Benchmark;
 use dataforge_core::dataset::Row;
 use dataforge_core::hash::{DatasetDigest, EpochSeed, SpecId};
-use dataforge_core::proof::{ScoreProof, Verdict};
 use dataforge_core::spec::PinnedSpec;
-use dataforge_core::units::{MicroNats, Ppm};
-use dataforge_evaluate::{Alike, EvaluateError, Evaluator, Likeness, World};
+use dataforge_core::units::Ppm;
+use dataforge_evaluate::{EvaluateError, Evaluator, Likeness, World};
 use dataforge_settle::simulate::{Failed, Trainer, Training};
-use dataforge_settle::{Comparison, Lift, Outcome, Score, compare};
+use dataforge_settle::{Comparison, Score};
 
 use self::dates::Calendar;
+use crate::findings::{compare_alike, score_of};
 
 /// Why a rehearsal cannot be held, or not go on.
 #[derive(Debug, thiserror::Error)]
@@ -212,30 +212,6 @@ impl Trainer for Rehearsal<'_> {
         let compared = self.compare_rows(datasets);
         self.or_fail(compared)
     }
-}
-
-/// What a proof says to a settlement. By the seeds of earlier epochs rows of the same benchmark
-/// were drawn and revealed.
-#[must_use]
-pub fn score_of(evaluator: &Evaluator<'_>, proof: &ScoreProof, earlier: &[EpochSeed]) -> Score {
-    let nothing = MicroNats(0);
-    let outcome = match proof.verdict() {
-        Verdict::Rejected => Outcome::Rejected,
-        Verdict::Diverged => Outcome::Diverged,
-        Verdict::Scored => Outcome::Scored(Lift {
-            all: proof.lift(),
-            hidden: evaluator.hidden(proof, earlier).unwrap_or(nothing),
-            bound: evaluator.bound(proof).unwrap_or(nothing),
-        }),
-    };
-    Score { proof: proof.digest(), outcome }
-}
-
-/// How much of each dataset is in those before it, by which rows are alike.
-#[must_use]
-pub fn compare_alike(datasets: &[Alike]) -> Vec<Comparison> {
-    let rows: Vec<_> = datasets.iter().map(|of| (of.dataset, &of.rows[..])).collect();
-    compare(&rows)
 }
 
 fn line(row: &Row) -> Vec<u8> {

@@ -44,6 +44,23 @@ fn the_golden_epochs_come_to_the_golden_files() {
     }
 }
 
+/// Files are written whole and in their order: whichever was the last one before a settlement was
+/// ended, settling again comes to the same.
+#[test]
+fn a_settlement_that_was_ended_early_is_settled_again() {
+    let whole = Market::settled(2);
+    for written in 0..FILES.len() {
+        let market = Market::settled(2);
+        for missing in &FILES[written..] {
+            fs::remove_file(market.path(&format!("1/{missing}"))).unwrap();
+        }
+        market.run("settle epochs/1").expect(0, &["written to"]);
+        for name in FILES.iter().map(|name| format!("1/{name}")) {
+            assert!(market.read(&name) == whole.read(&name), "{name} after {written} files");
+        }
+    }
+}
+
 #[test]
 fn the_commands_of_the_readme_work() {
     let market = Market::new();

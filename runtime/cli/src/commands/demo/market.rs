@@ -5,7 +5,7 @@ use dataforge_core::score;
 use dataforge_core::spec::PinnedSpec;
 use dataforge_core::units::Ppm;
 use dataforge_evaluate::Evaluator;
-use dataforge_node::rehearsal::score_of;
+use dataforge_node::findings::score_of;
 use dataforge_settle::{
     Block, Bond, Domain, Draw, Epoch, Ledger, Phases, Profile, Rao, Report, Rules, Script,
     Slashing, Stage, SubmissionLine, compare, settle,

@@ -8,7 +8,7 @@ use crate::output;
 use crate::progress::Stage;
 use anyhow::Context as _;
 use dataforge_evaluate::Likeness;
-use dataforge_node::rehearsal::compare_alike;
+use dataforge_node::findings::compare_alike;
 use serde_json::json;
 
 pub(super) fn run(context: &Context, arguments: &CompareDatasets) -> anyhow::Result<Answer> {

@@ -289,6 +289,9 @@ fn rows_are_drawn_from_format_3_on() {
         let error = Spec::parse(&text).unwrap_err().to_string();
         assert!(error.contains("benchmark.drawn: a key of format 3"), "{error}");
     }
+    let odd = SPEC.replace("public_set = \"date\"", "public_set = \"\\u0001\"");
+    let error = Spec::parse(&odd).unwrap_err().to_string();
+    assert!(error.contains("benchmark.public_set"), "{error}");
     let ids = ["", "drawn = 149", "drawn = 150"].map(|drawn| pinned(pooled(drawn).unwrap()).id());
     assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2], "part of the id");
 }

@@ -28,7 +28,8 @@ pub struct Likeness {
 pub struct Alike {
     /// The dataset.
     pub dataset: DatasetDigest,
-    /// Of each row that passes the schema kernel, the first row alike, counted over all datasets.
+    /// Of each row that passes the schema kernel, the first row of those alike, counted over all
+    /// datasets: the earlier row that it is most like, or that one's.
     pub rows: Vec<u32>,
 }
 

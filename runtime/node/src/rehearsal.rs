@@ -37,6 +37,9 @@ pub enum RehearsalError {
     /// All dates have been dealt out.
     #[error("there are no more dates to make datasets of: play fewer epochs, or miners")]
     Exhausted,
+    /// An evaluation came out otherwise the second time: a fault of this program or machine.
+    #[error("evaluating the dataset {0} again gives another score")]
+    NotReproduced(DatasetDigest),
     /// A dataset that was never made.
     #[error("the dataset {0} was never made")]
     Unknown(DatasetDigest),
@@ -53,7 +56,7 @@ pub struct Rehearsal<'w> {
     datasets: BTreeMap<DatasetDigest, Vec<u8>>,
     named: BTreeMap<(EpochSeed, Ppm), DatasetDigest>,
     /// The same epochs are played twice.
-    scores: BTreeMap<(DatasetDigest, EpochSeed), Score>,
+    scores: BTreeMap<(DatasetDigest, Vec<EpochSeed>), Score>,
     failure: Option<RehearsalError>,
 }
 
@@ -117,7 +120,7 @@ impl<'w> Rehearsal<'w> {
         let mut rows = self.calendar.deal(self.rows).ok_or(RehearsalError::Exhausted)?;
         let wrong = 1_000_000_u64.saturating_sub(right.0.into()).saturating_mul(rows.len() as u64);
         let wrong = usize::try_from(wrong / 1_000_000).unwrap_or(rows.len());
-        let outputs: Vec<String> = rows.iter().take(wrong).map(|row| row.output.clone()).collect();
+        let outputs: Vec<String> = rows.iter().map(|row| row.output.clone()).collect();
         let others = outputs.iter().cycle().skip(1);
         rows.iter_mut()
             .take(wrong)
@@ -194,18 +197,25 @@ impl Trainer for Rehearsal<'_> {
     }
 
     fn evaluate(&mut self, of: DatasetDigest, seeds: &[EpochSeed]) -> Result<Score, Failed> {
-        let key = (of, seeds.last().copied().unwrap_or(EpochSeed([0; 32])));
+        let key = (of, seeds.to_vec());
         if let Some(score) = self.scores.get(&key) {
             return Ok(*score);
         }
-        let score = self.replay(of, seeds)?;
+        let score = self.score(of, seeds);
+        let score = self.or_fail(score)?;
         self.scores.insert(key, score);
         Ok(score)
     }
 
     fn replay(&mut self, of: DatasetDigest, seeds: &[EpochSeed]) -> Result<Score, Failed> {
         let score = self.score(of, seeds);
-        self.or_fail(score)
+        let score = self.or_fail(score)?;
+        match self.scores.get(&(of, seeds.to_vec())) {
+            Some(before) if *before != score => {
+                self.or_fail(Err(RehearsalError::NotReproduced(of)))
+            }
+            _ => Ok(score),
+        }
     }
 
     fn compare(&mut self, datasets: &[DatasetDigest]) -> Result<Vec<Comparison>, Failed> {

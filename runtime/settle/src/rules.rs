@@ -44,7 +44,7 @@ pub struct Rules {
     pub slashing: Slashing,
     /// Epochs in which a disputed amount can be appealed before it is released.
     pub appeal_epochs: NonZeroU32,
-    /// Epochs for which one set of hidden rows serves before the next takes its place.
+    /// Epochs of a domain for which one set of hidden rows serves before the next takes its place.
     pub benchmark_epochs: NonZeroU32,
     /// What is evaluated, in turns of one epoch.
     pub domains: Vec<Domain>,
@@ -136,7 +136,8 @@ pub struct Slashing {
 #[serde(deny_unknown_fields)]
 pub struct Domain {
     /// The eval specs, alike but for their hidden rows: each serves for [`Rules::benchmark_epochs`]
-    /// in turn, so that what is revealed at the end of an epoch is of no use for long.
+    /// epochs of the domain, in turn. What was revealed of one stays revealed when its turn comes
+    /// again.
     pub specs: Vec<SpecId>,
     /// The part of a lift that is not paid. Not negative.
     pub margin: MicroNats,
@@ -264,7 +265,9 @@ impl Rules {
     /// Which set of hidden rows serves in an epoch, counted from 0.
     #[must_use]
     pub fn benchmark(&self, epoch: Epoch) -> u64 {
-        epoch.0.checked_div(u64::from(self.benchmark_epochs.get())).unwrap_or(0)
+        // Domains take turns, so that an epoch is every so many epochs of its domain.
+        let of_domain = epoch.0.checked_div(self.domains.len() as u64).unwrap_or(0);
+        of_domain.checked_div(u64::from(self.benchmark_epochs.get())).unwrap_or(0)
     }
 
     /// The blocks of an epoch.

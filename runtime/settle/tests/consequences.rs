@@ -508,6 +508,14 @@ fn hidden_rows_take_turns() {
     let spec = |epoch| rules.spec(Epoch(epoch)).unwrap().0[0];
     let turns: Vec<u8> = [0, 6, 7, 13, 14, 21].map(spec).to_vec();
     assert_eq!(turns, [1, 1, 2, 2, 1, 2]);
+
+    // With two domains, turns are counted in the epochs of each: none of its specs is passed over.
+    let mut other = rules.domains[0].clone();
+    other.specs = [3, 4].map(|spec| SpecId([spec; 32])).to_vec();
+    rules.domains.push(other);
+    rules.benchmark_epochs = std::num::NonZeroU32::MIN;
+    let spec = |epoch| rules.spec(Epoch(epoch)).unwrap().0[0];
+    assert_eq!([0, 1, 2, 3, 4, 5].map(spec), [1, 3, 2, 4, 1, 3]);
 }
 
 #[test]

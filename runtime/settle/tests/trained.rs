@@ -44,7 +44,10 @@ impl Numbers {
         let right = rows.iter().filter(|(.., right)| *right).count() as i64;
         let lift = MicroNats(90_000 * right);
         let mut hasher = Hasher::new("dataforge/test/proof/v1");
-        hasher.update(of.0).update(seeds.last().unwrap().0);
+        hasher.update(of.0);
+        for seed in seeds {
+            hasher.update(seed.0);
+        }
         let proof = hasher.finish();
         Score { proof, outcome: Outcome::Scored(Lift { all: lift, hidden: lift, bound: lift }) }
     }
@@ -211,6 +214,14 @@ fn what_cannot_be_trained_is_refused() {
             of.attack.miner = MinerStrategy::CopyPeers { way };
         },
         "attack.miner is paraphrased, which is assumed and cannot be trained on",
+    );
+    refused(
+        &|of| (of.attack.miners, of.attack.honest_miners) = (10, 0),
+        "attack.miners is 10, more than 9",
+    );
+    refused(
+        &|of| of.replications = count(200),
+        "epochs · replications · stakes · parties is 6000, more than 5000",
     );
     let of = scenario(1, MinerStrategy::Honest);
     let alone = simulate(&of, &market::rules(), None, &mut |_| ControlFlow::Continue(()));

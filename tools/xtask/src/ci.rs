@@ -1,7 +1,8 @@
 //! `cargo xtask ci`: every check that the tests do not make.
 //!
 //! All checks run even after one has failed, so that one run shows everything there is to mend.
-//! The kernels are rebuilt meanwhile: much of that is one crate at a time, in folders of its own.
+//! The kernels are rebuilt meanwhile, since much of that is one crate at a time; cargo's locks keep
+//! the folders whole that both use.
 //! The tests are not run here: `.ci/run` runs them first.
 
 use std::io::Write;

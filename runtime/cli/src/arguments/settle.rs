@@ -80,9 +80,9 @@ pub(crate) enum SettleAction {
 
 const ALIKE: &str = "\
 Rows are alike as the spec's rule about copies says, by its similarity kernel; under a spec without
-one, rows are alike that only case, spacing and punctuation tell apart. A row counts as the
-dataset's own where none of an earlier dataset is like it. With --json, each entry is what a
-`compared` event says.
+one, rows are alike that only case, spacing and punctuation tell apart. A row counts as its
+dataset's own unless the earlier row that it is most like is another dataset's. With --json, each
+entry is what a `compared` event says.
 
 Example, with the datasets of an epoch behind those of earlier ones:
   dataforge settle compare last-week/*.jsonl first.jsonl second.jsonl --spec date@2 --json";

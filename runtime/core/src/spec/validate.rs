@@ -38,6 +38,12 @@ fn names(spec: &Spec) -> Vec<Check> {
             "a table of format 2 and of format 3, which cannot be without it",
         ),
         ("name", is_name(&spec.name), "lower-case letters, digits and dashes, at most 64"),
+        (
+            // An absent `drawn` has no byte in the id: what stands behind it must not read as one.
+            "benchmark.public_set",
+            spec.benchmark.public_set.as_deref().is_none_or(is_name),
+            "lower-case letters, digits and dashes, at most 64",
+        ),
         ("numerics.operand_bits", bits, "8 to 22"),
         ("rows.schema", is_file_name(&rows.schema), "a plain file name"),
         ("kernels.schema", is_file_name(&kernels.schema), "a plain file name"),

@@ -132,10 +132,17 @@ impl<'a, 't> Market<'a, 't> {
         self.of.luck.seed(&format!("seed/{epoch}"))
     }
 
-    /// The seeds of the epochs in which the same hidden rows serve, up to this one.
-    pub(super) fn seeds(&self, epoch: Epoch) -> Vec<EpochSeed> {
-        let turn = |epoch| self.of.rules.benchmark(epoch);
-        let epochs = (0..=epoch.0).map(Epoch).filter(|of| turn(*of) == turn(epoch));
+    /// The trainer, if there is one, and what it evaluates an epoch's datasets by.
+    pub(super) fn trains(&mut self, epoch: Epoch) -> Option<(&mut dyn Trainer, Vec<EpochSeed>)> {
+        self.trainer.as_ref()?;
+        let seeds = self.seeds(epoch);
+        Some((&mut **self.trainer.as_mut()?, seeds))
+    }
+
+    /// The seeds of the epochs under the same spec, up to this one.
+    fn seeds(&self, epoch: Epoch) -> Vec<EpochSeed> {
+        let spec = |epoch| self.of.rules.spec(epoch);
+        let epochs = (0..=epoch.0).map(Epoch).filter(|of| spec(*of) == spec(epoch));
         epochs.map(|of| self.seed(of)).collect()
     }
 

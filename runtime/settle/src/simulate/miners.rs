@@ -115,9 +115,8 @@ impl Market<'_, '_> {
         Data { dataset, rows }: Data,
         assumed: Assumed<'_>,
     ) -> Result<Made, SimulateError> {
-        let seeds = self.seeds(self.ledger.epoch);
-        let truth = match (&mut self.trainer, assumed) {
-            (Some(trainer), _) => trainer.evaluate(dataset, &seeds)?,
+        let truth = match (self.trains(self.ledger.epoch), assumed) {
+            (Some((trainer, seeds)), _) => trainer.evaluate(dataset, &seeds)?,
             (None, Assumed::Outcome(outcome)) => self.truth(miner, outcome),
             (None, Assumed::Quality(quality, of)) => {
                 self.truth(miner, Outcome::Scored(self.assumed(of, quality)?))

@@ -52,9 +52,8 @@ impl Market<'_, '_> {
         let Some(Truth { dataset, score }) = self.truths.get(&(of, miner)).copied() else {
             return Ok(());
         };
-        let seeds = self.seeds(of);
-        let score = match &mut self.trainer {
-            Some(trainer) => trainer.replay(dataset, &seeds)?,
+        let score = match self.trains(of) {
+            Some((trainer, seeds)) => trainer.replay(dataset, &seeds)?,
             None => score,
         };
         script.judge(of, miner, score);

@@ -22,6 +22,12 @@ const PARTIES_MAX: u32 = 500;
 /// Most epochs of all runs together, each times the parties: some hours.
 const WORK_MAX: u64 = 100_000_000;
 
+/// The same where datasets are trained on.
+const TRAINED_WORK_MAX: u64 = 5_000;
+
+/// Most rows of a dataset that is trained on.
+const ROWS_MAX: u32 = 1_000;
+
 /// Most that one piece of work may cost: a thousandth of every amount, so that sums stay within.
 const COST_MAX: Rao = Rao(AMOUNT_MAX.0 / 1_024);
 
@@ -143,7 +149,7 @@ pub struct Training {
 pub struct Quality {
     /// Its name.
     pub name: String,
-    /// The share of rows with the right outputs; the others have outputs of each other.
+    /// The share of rows with the right outputs; the others have outputs of other rows.
     pub right: Ppm,
 }
 
@@ -211,6 +217,12 @@ impl Scenario {
             Some(_) if !self.response.is_empty() => Err(ScenarioError::TrainedAndAssumed),
             Some(training) => {
                 training.check()?;
+                // Each of them has an order, or a part, of its own.
+                let (miners, rows) = (attack.miners, training.rows.get());
+                if miners >= rows {
+                    let (found, most) = (miners.into(), rows.saturating_sub(1).into());
+                    return Err(ScenarioError::TooLarge { what: "attack.miners", found, most });
+                }
                 attack.miner.check_trained()?;
                 self.qualities().try_for_each(|quality| training.right(quality).map(drop))
             }
@@ -238,9 +250,10 @@ impl Scenario {
             .iter()
             .fold(parties, |work, factor| work.saturating_mul(u64::from(*factor)))
             .saturating_mul(attack.stakes.len() as u64);
-        if work > WORK_MAX {
+        let most = if self.training.is_some() { TRAINED_WORK_MAX } else { WORK_MAX };
+        if work > most {
             let what = "epochs · replications · stakes · parties";
-            return Err(ScenarioError::TooLarge { what, found: work, most: WORK_MAX });
+            return Err(ScenarioError::TooLarge { what, found: work, most });
         }
         Ok(())
     }
@@ -283,9 +296,6 @@ impl Scenario {
         found.ok_or_else(|| ScenarioError::NoQuality { quality: quality.to_owned() })
     }
 }
-
-/// Most rows of a dataset that is trained on.
-const ROWS_MAX: u32 = 1_000;
 
 impl Training {
     fn check(&self) -> Result<(), ScenarioError> {

@@ -12,14 +12,15 @@ pub struct Failed;
 /// Makes and evaluates the datasets of a scenario with [`super::Training`]. The same calls give the
 /// same answers on every machine.
 pub trait Trainer {
-    /// A dataset of rows of which the share `right` have the right outputs. Every name has rows of
-    /// its own, and the same ones whenever it is asked for.
+    /// A dataset of rows of which the share `right` have the right outputs. Every name and share
+    /// has rows of its own, and the same ones whenever it is asked for again.
     ///
     /// # Errors
     /// [`Failed`], as all of these.
     fn make(&mut self, name: EpochSeed, right: Ppm) -> Result<DatasetDigest, Failed>;
 
-    /// The rows of a dataset in another order, and not in that of another `number`.
+    /// The rows of a dataset in another order, and not in that of another `number`. There are more
+    /// rows than numbers.
     fn reorder(&mut self, of: DatasetDigest, number: u32) -> Result<DatasetDigest, Failed>;
 
     /// Every row of a dataset whose place leaves the remainder `number` when divided by `parts`.

@@ -370,12 +370,18 @@ fn who_is_not_drawn_is_as_good_as_it_was() {
     assert_eq!((drawn, third), (0, Ppm(1_000_000)));
 }
 
-#[test]
-fn a_score_withheld_from_an_audit_costs_what_a_wrong_one_does() {
+/// Two validators and an auditor for each submission.
+fn two_and_an_auditor() -> Rules {
     let mut rules = rules();
     rules.draw.validators = std::num::NonZeroU32::new(2).unwrap();
     rules.draw.audited = Ppm(1_000_000);
     rules.draw.auditors = 1;
+    rules
+}
+
+#[test]
+fn a_score_withheld_from_an_audit_costs_what_a_wrong_one_does() {
+    let rules = two_and_an_auditor();
     let before = epoch(&rules, &Ledger::default(), &[scored(250_000)]).ledger;
     let mut script = script(&rules, &before, EVEN, 1);
     submit(&mut script, &before, 0);
@@ -392,10 +398,7 @@ fn a_score_withheld_from_an_audit_costs_what_a_wrong_one_does() {
 /// One of two validators and an auditor are wrong, and a replay tells an epoch later.
 #[test]
 fn an_auditor_on_the_wrong_side_of_a_dispute_is_slashed_too() {
-    let mut rules = rules();
-    rules.draw.validators = std::num::NonZeroU32::new(2).unwrap();
-    rules.draw.audited = Ppm(1_000_000);
-    rules.draw.auditors = 1;
+    let rules = two_and_an_auditor();
     let before = epoch(&rules, &Ledger::default(), &[scored(250_000)]).ledger;
     let mut script = script(&rules, &before, EVEN, 1);
     submit(&mut script, &before, 0);

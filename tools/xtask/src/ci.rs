@@ -29,7 +29,7 @@ const CHECKS: &[Check] = &[
 
 pub(crate) fn run() -> anyhow::Result<()> {
     let mut failed = Vec::new();
-    let mut report = |name, result: anyhow::Result<()>| {
+    let mut note = |name, result: anyhow::Result<()>| {
         if let Err(error) = result {
             eprintln!("{error:#}");
             failed.push(name);
@@ -39,11 +39,11 @@ pub(crate) fn run() -> anyhow::Result<()> {
         let kernels = scope.spawn(kernels);
         for (name, check) in CHECKS {
             eprintln!("== {name}");
-            report(*name, check());
+            note(*name, check());
         }
         eprintln!("== kernels");
         let rebuilt = kernels.join();
-        report("kernels", rebuilt.unwrap_or_else(|_| bail!("rebuilding the kernels panicked")));
+        note("kernels", rebuilt.unwrap_or_else(|_| bail!("rebuilding the kernels panicked")));
     });
     if !failed.is_empty() {
         bail!("failed: {}", failed.join(", "));

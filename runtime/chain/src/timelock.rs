@@ -1,1 +1,3 @@
 //! In the making.
+#[derive(Debug, thiserror::Error)]
+pub enum TimelockError {}

@@ -24,3 +24,4 @@ pub mod similarity;
 pub mod spec;
 pub mod state;
 pub mod units;
+pub mod weights;

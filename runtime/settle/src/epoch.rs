@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dataforge_core::hash::{DatasetDigest, HotkeyId, SpecId};
 use dataforge_core::units::Ppm;
+use dataforge_core::weights::max_upscaled;
 
 use crate::amount::share_out;
 use crate::draw::lot;
@@ -13,7 +14,6 @@ use crate::finding::{Finding, distance, find};
 use crate::gather::{Gathered, Submission, gather};
 use crate::miners::{Candidate, stand};
 use crate::validators::{Agreement, Drawn, Quality, assess, said, weight};
-use crate::weights::weights_u16;
 use crate::{
     AssignmentLine, Basis, Domain, Emission, Epoch, Event, Ledger, Lottery, MinerFactors, Note,
     Outcome, Profile, Rao, Report, Rules, SettleError, SlashReason, Slip, Stage, Standing,
@@ -326,6 +326,6 @@ fn chain_weights(lines: &[SubmissionLine]) -> Vec<(HotkeyId, u16)> {
         .map(|line| (line.miner, line.reward))
         .collect();
     earned.sort_unstable();
-    let rewards: Vec<Rao> = earned.iter().map(|(_, reward)| *reward).collect();
-    earned.iter().map(|(miner, _)| *miner).zip(weights_u16(&rewards)).collect()
+    let rewards: Vec<u64> = earned.iter().map(|(_, reward)| reward.0).collect();
+    earned.iter().map(|(miner, _)| *miner).zip(max_upscaled(&rewards)).collect()
 }

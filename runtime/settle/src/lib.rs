@@ -27,7 +27,6 @@ mod rules;
 mod script;
 pub mod simulate;
 mod validators;
-mod weights;
 
 pub use amount::{AMOUNT_MAX, Rao};
 pub use comparison::compare;
@@ -47,4 +46,3 @@ pub use report::{
 };
 pub use rules::{Bond, Domain, Draw, LIFT_MAX, Phases, Profile, Rules, Slashing, Stage, Timetable};
 pub use script::Script;
-pub use weights::weights_u16;

@@ -1,14 +1,12 @@
 //! Shares as the sixteen-bit weights that a chain takes.
 
-use crate::Rao;
-
 /// Scales shares so that the largest becomes 65535, each rounded to the nearest, halves up.
 ///
 /// The answer has the length and order of `shares`. Where every share is zero, so is every weight.
 #[must_use]
-pub fn weights_u16(shares: &[Rao]) -> Vec<u16> {
-    let largest = shares.iter().map(|share| u128::from(share.0)).max().unwrap_or(0);
-    shares.iter().map(|share| scaled(u128::from(share.0), largest)).collect()
+pub fn max_upscaled(shares: &[u64]) -> Vec<u16> {
+    let largest = shares.iter().copied().max().unwrap_or(0).into();
+    shares.iter().map(|share| scaled((*share).into(), largest)).collect()
 }
 
 /// `floor(share · 65535 / largest + 1/2)`, as the quotient of two integers.
@@ -26,8 +24,7 @@ mod tests {
 
     #[track_caller]
     fn check(shares: &[u64], expect: &[u16]) {
-        let shares: Vec<_> = shares.iter().copied().map(Rao).collect();
-        assert_eq!(weights_u16(&shares), expect);
+        assert_eq!(max_upscaled(shares), expect);
     }
 
     #[test]

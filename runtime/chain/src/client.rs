@@ -1,0 +1,265 @@
+//! A connection to a chain that lasts: several nodes, tried in turn, with growing pauses.
+//!
+//! Everything is read in a [`View`], which is the chain at one final block, by the metadata of that
+//! block. A runtime that is not as declared in [`crate::shapes`] is refused when its first view is
+//! taken, so an upgrade while a program runs is noticed before anything is read or signed by it.
+//!
+//! Reading may be done again on another node. What is signed is not: see [`crate::submit`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use subxt::backend::LegacyBackend;
+use subxt::client::{OnlineClient, OnlineClientAtBlock};
+use subxt::config::RpcConfigFor;
+use subxt::rpcs::LegacyRpcMethods;
+
+use crate::error::ChainError;
+use crate::network::{Endpoint, Genesis, Network};
+use crate::shapes;
+use crate::transport::{Fault, Transport};
+
+pub(crate) type Config = subxt::PolkadotConfig;
+
+/// How patient a client is.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// The limit of one request.
+    pub request: Duration,
+    /// How often each endpoint is tried.
+    pub rounds: u32,
+    /// The pause after all endpoints have failed for the first time; it doubles each time.
+    pub pause: Duration,
+    /// Between two looks for a transaction.
+    pub poll: Duration,
+    /// The age of the last final block from which on a node counts as behind, in milliseconds.
+    pub age_ms_max: u64,
+}
+
+/// No pause is longer.
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            request: Duration::from_secs(30),
+            rounds: 4,
+            pause: Duration::from_secs(1),
+            poll: Duration::from_millis(500),
+            // Twenty-five blocks. Finality is some three blocks behind.
+            age_ms_max: 300_000,
+        }
+    }
+}
+
+/// A client of one chain.
+pub struct Client {
+    network: Network,
+    pub(crate) patience: Patience,
+    /// The endpoint that is used, or tried next.
+    preferred: usize,
+    link: Option<Link>,
+}
+
+/// A node that is connected.
+#[derive(Clone)]
+pub(crate) struct Link {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) transport: Transport,
+    pub(crate) methods: LegacyRpcMethods<RpcConfigFor<Config>>,
+    pub(crate) online: OnlineClient<Config>,
+    /// The last version of the runtime whose shapes were as declared.
+    checked: Option<u32>,
+}
+
+/// The chain at one block.
+#[derive(Clone)]
+pub struct View {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) at: OnlineClientAtBlock<Config>,
+}
+
+impl View {
+    /// The block's number.
+    #[must_use]
+    pub fn block(&self) -> u32 {
+        // Block numbers of this chain have 32 bits, and its headers are decoded as such.
+        u32::try_from(self.at.block_number()).unwrap_or(u32::MAX)
+    }
+
+    /// The version of the runtime.
+    #[must_use]
+    pub fn spec_version(&self) -> u32 {
+        self.at.spec_version()
+    }
+
+    /// The node that says all this.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// For `map_err`: what a library says of an answer, as our error.
+    pub(crate) fn nonsense<E: std::fmt::Display>(
+        &self,
+        what: &str,
+    ) -> impl FnOnce(E) -> ChainError {
+        let (endpoint, what) = (self.endpoint.clone(), what.to_owned());
+        move |reason| ChainError::Nonsense { endpoint, what, reason: reason.to_string() }
+    }
+}
+
+impl Client {
+    /// A client that has not connected yet.
+    #[must_use]
+    pub fn new(network: Network, patience: Patience) -> Self {
+        Self { network, patience, preferred: 0, link: None }
+    }
+
+    /// The chain's identity, as the node says.
+    ///
+    /// # Errors
+    /// As [`Client::read`].
+    pub async fn genesis(&mut self) -> Result<Genesis, ChainError> {
+        Ok(Genesis(self.link().await?.online.genesis_hash().0))
+    }
+
+    /// Reads something at the last final block. Where the connection breaks, all of it is done
+    /// again, on the next endpoint.
+    ///
+    /// # Errors
+    /// [`ChainError::Unreachable`] where no endpoint serves; [`ChainError::WrongGenesis`],
+    /// [`ChainError::Shapes`], [`ChainError::Nonsense`], and what `what` answers.
+    pub async fn read<T>(
+        &mut self,
+        what: impl AsyncFn(&View) -> Result<T, ChainError>,
+    ) -> Result<T, ChainError> {
+        let mut tried = Tried::default();
+        loop {
+            let link = self.link_after(&mut tried).await?;
+            let read = match self.view().await {
+                Ok(view) => what(&view).await,
+                Err(error) => Err(error),
+            };
+            match (read, link.transport.take_fault()) {
+                (Err(_), Some(fault)) => self.give_up(&mut tried, fault).await?,
+                (read, _) => return read,
+            }
+        }
+    }
+
+    /// The last final block, on the node that is connected.
+    pub(crate) async fn view(&mut self) -> Result<View, ChainError> {
+        let link = self.link().await?;
+        let nonsense = |reason: &dyn std::fmt::Display| ChainError::Nonsense {
+            endpoint: link.endpoint.clone(),
+            what: "its last final block".to_owned(),
+            reason: reason.to_string(),
+        };
+        let at = link.online.at_current_block().await.map_err(|error| nonsense(&error))?;
+        let spec_version = at.spec_version();
+        if link.checked != Some(spec_version) {
+            let differences = shapes::differences(at.metadata_ref());
+            if !differences.is_empty() {
+                return Err(ChainError::Shapes { spec_version, differences });
+            }
+            tracing::debug!(spec_version, endpoint = %link.endpoint, "the runtime is as expected");
+            if let Some(link) = &mut self.link {
+                link.checked = Some(spec_version);
+            }
+        }
+        Ok(View { endpoint: link.endpoint, at })
+    }
+
+    /// The node that is connected; connects where none is.
+    pub(crate) async fn link(&mut self) -> Result<Link, ChainError> {
+        self.link_after(&mut Tried::default()).await
+    }
+
+    async fn link_after(&mut self, tried: &mut Tried) -> Result<Link, ChainError> {
+        loop {
+            if let Some(link) = &self.link {
+                return Ok(link.clone());
+            }
+            match self.connect().await {
+                Ok(link) => self.link = Some(link),
+                Err(Connecting::Fault(fault)) => self.give_up(tried, fault).await?,
+                Err(Connecting::Wrong(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// Leaves the preferred endpoint for the next one, after a pause where all have failed.
+    pub(crate) async fn give_up(
+        &mut self,
+        tried: &mut Tried,
+        fault: Fault,
+    ) -> Result<(), ChainError> {
+        let endpoint = self.preferred()?;
+        tracing::warn!(%endpoint, %fault, "a node does not serve");
+        self.link = None;
+        self.preferred = (self.preferred + 1) % self.network.endpoints.len();
+        tried.faults.retain(|(other, _)| *other != endpoint);
+        tried.faults.push((endpoint, fault));
+        tried.count += 1;
+        let endpoints = u32::try_from(self.network.endpoints.len()).unwrap_or(u32::MAX);
+        let (rounds, rest) = (tried.count / endpoints, tried.count % endpoints);
+        if rounds >= self.patience.rounds {
+            return Err(ChainError::Unreachable { tried: std::mem::take(&mut tried.faults) });
+        }
+        if rest == 0 {
+            let doubled = self.patience.pause.saturating_mul(1 << (rounds - 1).min(16));
+            tokio::time::sleep(doubled.min(PAUSE_MAX)).await;
+        }
+        Ok(())
+    }
+
+    fn preferred(&self) -> Result<Endpoint, ChainError> {
+        let endpoint = self.network.endpoints.get(self.preferred);
+        endpoint.cloned().ok_or_else(|| ChainError::Unreachable { tried: Vec::new() })
+    }
+
+    async fn connect(&self) -> Result<Link, Connecting> {
+        let endpoint = self.preferred()?;
+        let transport = Transport::connect(endpoint.url(), self.patience.request).await?;
+        let backend = LegacyBackend::builder().build(transport.client());
+        let online = OnlineClient::<Config>::from_backend(Arc::new(backend)).await;
+        let online = online.map_err(|error| match transport.take_fault() {
+            Some(fault) => fault,
+            None => Fault::Nonsense { method: "genesis".to_owned(), reason: error.to_string() },
+        })?;
+        let found = Genesis(online.genesis_hash().0);
+        if let Some(expected) = self.network.genesis.filter(|expected| *expected != found) {
+            return Err(Connecting::Wrong(ChainError::WrongGenesis { endpoint, expected, found }));
+        }
+        let methods = LegacyRpcMethods::new(transport.client());
+        Ok(Link { endpoint, transport, methods, online, checked: None })
+    }
+}
+
+/// What was tried in one operation.
+#[derive(Default)]
+pub(crate) struct Tried {
+    faults: Vec<(Endpoint, Fault)>,
+    count: u32,
+}
+
+/// Why there is no connection.
+enum Connecting {
+    /// Another endpoint may serve.
+    Fault(Fault),
+    /// Nothing is mended by another endpoint.
+    Wrong(ChainError),
+}
+
+impl From<Fault> for Connecting {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<ChainError> for Connecting {
+    fn from(error: ChainError) -> Self {
+        Self::Wrong(error)
+    }
+}

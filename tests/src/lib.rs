@@ -5,10 +5,14 @@
 //! nothing of what the program should answer; that is for the suites.
 
 mod answer;
+mod devchain;
+mod node;
 mod program;
 mod short;
 
 pub use answer::Answer;
+pub use devchain::Devchain;
+pub use node::{Fault, Tamper, faulty_node, tampered_node};
 pub use program::{dataforge, dataforge_on, root};
 pub use short::{SEED, Scratch, Short};
 

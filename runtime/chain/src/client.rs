@@ -52,9 +52,13 @@ impl Default for Patience {
     }
 }
 
+/// Says what time it is, in Unix milliseconds.
+pub type Clock = fn() -> u64;
+
 /// A client of one chain.
 pub struct Client {
     network: Network,
+    clock: Clock,
     pub(crate) patience: Patience,
     /// The endpoint that is used, or tried next.
     preferred: usize,
@@ -93,6 +97,20 @@ impl View {
         self.at.spec_version()
     }
 
+    /// When the block was made by its author's clock, in Unix milliseconds.
+    ///
+    /// # Errors
+    /// [`ChainError::Nonsense`].
+    pub async fn time_ms(&self) -> Result<u64, ChainError> {
+        self.stored_in("Timestamp", "Now", []).await
+    }
+
+    /// The block's hash, in hexadecimal.
+    #[must_use]
+    pub fn block_hash(&self) -> String {
+        format!("{:?}", self.at.block_hash())
+    }
+
     /// The node that says all this.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
@@ -112,8 +130,30 @@ impl View {
 impl Client {
     /// A client that has not connected yet.
     #[must_use]
-    pub fn new(network: Network, patience: Patience) -> Self {
-        Self { network, patience, preferred: 0, link: None }
+    pub fn new(network: Network, patience: Patience, clock: Clock) -> Self {
+        Self { network, clock, patience, preferred: 0, link: None }
+    }
+
+    /// The time, in Unix milliseconds.
+    pub(crate) fn now_ms(&self) -> u64 {
+        (self.clock)()
+    }
+
+    /// A view to sign by: of a node that has caught up.
+    pub(crate) async fn view_to_sign(&mut self) -> Result<View, ChainError> {
+        let (now_ms, age_ms_max) = (self.now_ms(), self.patience.age_ms_max);
+        self.read(async |view| {
+            let age_ms = now_ms.saturating_sub(view.time_ms().await?);
+            match age_ms > age_ms_max {
+                true => Err(ChainError::Behind {
+                    endpoint: view.endpoint.clone(),
+                    block: view.block(),
+                    age_ms,
+                }),
+                false => Ok(view.clone()),
+            }
+        })
+        .await
     }
 
     /// The chain's identity, as the node says.
@@ -182,7 +222,11 @@ impl Client {
                 return Ok(link.clone());
             }
             match self.connect().await {
-                Ok(link) => self.link = Some(link),
+                Ok(link) => {
+                    // Whichever chain was first is the one that all nodes must serve.
+                    self.network.genesis = Some(Genesis(link.online.genesis_hash().0));
+                    self.link = Some(link);
+                }
                 Err(Connecting::Fault(fault)) => self.give_up(tried, fault).await?,
                 Err(Connecting::Wrong(error)) => return Err(error),
             }

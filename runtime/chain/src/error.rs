@@ -1,6 +1,7 @@
 //! Everything that can go wrong between this machine and a transaction in a block.
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use crate::ids::{NetUid, Uid};
 use crate::network::{Endpoint, Genesis};
@@ -174,7 +175,7 @@ impl fmt::Display for Invalidity {
     }
 }
 
-/// A check of the chain that weights would not pass.
+/// A check that a call would not pass: the chain's, by its name, or ours.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -234,6 +235,23 @@ pub enum Refusal {
     /// The chain reads another form of timelocked commitments.
     #[error("IncorrectCommitRevealVersion: the chain wants {0}")]
     CommitVersion(u16),
+    /// Nobody may register.
+    #[error("SubNetRegistrationDisabled: nobody may register")]
+    RegistrationClosed,
+    /// The key is a neuron.
+    #[error("HotKeyAlreadyRegisteredInSubNet: the key has uid {0}")]
+    Registered(Uid),
+    /// More than its owner would pay.
+    #[error("registering costs {burn} rao, and {most} is the most that may be paid")]
+    Costs {
+        /// What it costs, in rao.
+        burn: u64,
+        /// The most that may be paid, in rao.
+        most: u64,
+    },
+    /// An address that others cannot reach.
+    #[error("InvalidIpAddress: nobody else can reach {0}")]
+    Address(SocketAddr),
 }
 
 fn list(tried: &[(Endpoint, Fault)]) -> String {

@@ -1,8 +1,15 @@
 //! The chain's names of things, as types.
+//!
+//! None is checked against a chain: that a subnet exists, or a uid is taken, is for whoever reads
+//! the chain to say. An account's address is checked as text; see [`crate::ss58`].
 
 use std::fmt;
+use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use dataforge_core::hash::{HotkeyId, ValidatorKey};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::ss58::{self, AddressError};
 
 macro_rules! numbers {
     ($($(#[$doc:meta])* $name:ident($inner:ty);)*) => {$(
@@ -20,7 +27,7 @@ macro_rules! numbers {
             }
         }
 
-        impl std::str::FromStr for $name {
+        impl FromStr for $name {
             type Err = std::num::ParseIntError;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -37,6 +44,10 @@ numbers! {
     MechanismId(u8);
     /// A neuron of a subnet. Another key may have it later.
     Uid(u16);
+    /// A block by its height: the first of a chain is 0.
+    BlockNumber(u32);
+    /// An amount of the chain's currency, in its smallest unit: 10^9 rao are one tao.
+    Rao(u64);
 }
 
 impl NetUid {
@@ -49,20 +60,108 @@ impl NetUid {
 }
 
 /// The public key of an account: a hotkey, which acts, or a coldkey, which owns.
+///
+/// Written as its address ([`crate::ss58`]); also read from 64 hexadecimal digits after `0x`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountId(pub [u8; 32]);
+
 impl fmt::Display for AccountId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", hex::encode(self.0))
+        f.write_str(&ss58::encode(&self.0))
     }
 }
+
 impl fmt::Debug for AccountId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", hex::encode(self.0))
+        write!(f, "AccountId({self})")
     }
 }
+
+impl FromStr for AccountId {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let Some(digits) = text.strip_prefix("0x") else {
+            return ss58::decode(text).map(Self);
+        };
+        let mut key = [0; 32];
+        hex::decode_to_slice(digits, &mut key).map_err(|_| AddressError::Hex)?;
+        Ok(Self(key))
+    }
+}
+
+/// The address in human-readable formats, 32 raw bytes in others.
 impl Serialize for AccountId {
-    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            self.0.serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for AccountId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        } else {
+            <[u8; 32]>::deserialize(deserializer).map(Self)
+        }
+    }
+}
+
+impl From<AccountId> for ValidatorKey {
+    fn from(id: AccountId) -> Self {
+        Self(id.0)
+    }
+}
+
+impl From<ValidatorKey> for AccountId {
+    fn from(key: ValidatorKey) -> Self {
+        Self(key.0)
+    }
+}
+
+impl From<AccountId> for HotkeyId {
+    fn from(id: AccountId) -> Self {
+        Self(id.0)
+    }
+}
+
+impl From<HotkeyId> for AccountId {
+    fn from(key: HotkeyId) -> Self {
+        Self(key.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADDRESS: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
+    const HEX: &str = "0xd43593c715fdd31c61141abd04a99fd6822c8558854ccde39a5684e7a56da27d";
+
+    #[test]
+    fn an_account_is_written_as_its_address_and_read_as_either() {
+        let id: AccountId = ADDRESS.parse().unwrap();
+        assert_eq!(HEX.parse(), Ok(id));
+        assert_eq!(id.to_string(), ADDRESS);
+        assert_eq!(format!("{id:?}"), format!("AccountId({ADDRESS})"));
+        assert_eq!(HEX[..65].parse::<AccountId>(), Err(AddressError::Hex));
+        let json = serde_json::to_string(&id).unwrap();
+        assert_eq!(json, format!("\"{ADDRESS}\""));
+        assert_eq!(serde_json::from_str::<AccountId>(&json).unwrap(), id);
+        assert_eq!(AccountId::from(ValidatorKey::from(id)), id);
+        assert_eq!(AccountId::from(HotkeyId::from(id)), id);
+    }
+
+    #[test]
+    fn numbers_are_written_as_numbers() {
+        assert_eq!(serde_json::to_string(&NetUid(7)).unwrap(), "7");
+        assert_eq!("65535".parse(), Ok(Uid(u16::MAX)));
+        assert!("65536".parse::<Uid>().is_err());
+        assert_eq!(Rao(5).to_string(), "5");
+        assert_eq!(NetUid(3).index(MechanismId(2)), 8195);
     }
 }

@@ -114,7 +114,7 @@ impl Client {
         // What breaks here is no harm: nothing has left this machine.
         let mut tried = Tried::default();
         loop {
-            let view = self.read(async |view| Ok(view.clone())).await?;
+            let view = self.view_to_sign().await?;
             let link = self.link().await?;
             match self.signed_at(&view, &call, key).await {
                 Err(error) => match link.transport.take_fault() {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::error::Refusal;
 use crate::ids::{AccountId, Uid};
 use crate::metagraph::{Metagraph, Neuron};
+use crate::timelock::COMMIT_REVEAL_VERSION;
 
 /// Weights by uid, the lowest first, each uid at most once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -112,9 +113,6 @@ pub enum Method {
     Hashed,
 }
 
-/// The form of timelocked commitments that this crate writes.
-pub const COMMIT_VERSION: u16 = 4;
-
 impl Method {
     /// What the subnet takes.
     #[must_use]
@@ -143,7 +141,7 @@ pub fn refusals(
         Method::Timelocked | Method::Hashed if !rules.commit_reveal => {
             refusals.push(Refusal::NoCommitReveal);
         }
-        Method::Timelocked if rules.commit_version != COMMIT_VERSION => {
+        Method::Timelocked if rules.commit_version != COMMIT_REVEAL_VERSION => {
             refusals.push(Refusal::CommitVersion(rules.commit_version));
         }
         _ => {}

@@ -13,6 +13,7 @@ mod matrix;
 mod peers;
 mod quality;
 mod report;
+mod sdk;
 mod sh;
 mod sides;
 mod tidy;
@@ -48,6 +49,8 @@ enum Command {
     Fuzz(fuzz::Options),
     /// Open the page of a settled epoch in a browser and look at what is seen.
     Report,
+    /// Check what is made for the chain against the Bittensor SDK.
+    Sdk(sdk::Options),
     /// Check what the compiler does not: layout, file sizes, module docs, leftovers.
     Tidy,
     /// Build the guest kernels that eval specs pin.
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Command::Quality(options) => quality::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Report => report::run(),
+        Command::Sdk(options) => sdk::run(&options),
         Command::Tidy => tidy::run(),
         Command::Kernels { check } => kernels::run(check),
         Command::Verifier => verifier::run(),

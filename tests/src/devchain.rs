@@ -1,0 +1,99 @@
+//! The development chain of `tests/devchain/`, running on a free port of this machine.
+//!
+//! It makes a block for each transaction, and more when asked; the test may write into its state.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+use tungstenite::stream::MaybeTlsStream;
+use tungstenite::{Message, WebSocket, connect};
+
+use crate::root;
+
+/// A running chain; it ends with this value.
+pub struct Devchain {
+    node: Child,
+    url: String,
+    socket: WebSocket<MaybeTlsStream<TcpStream>>,
+    asked: u64,
+}
+
+impl Devchain {
+    /// Starts a chain from its genesis; builds it first where that was not done.
+    ///
+    /// # Panics
+    ///
+    /// Where it does not start: the message says what is missing.
+    #[must_use]
+    #[expect(clippy::unwrap_used, reason = "a harness that cannot work stops the test")]
+    pub fn start() -> Self {
+        let mut node = Command::new(env!("CARGO"))
+            .args(["xtask", "devchain", "start", "--port", "0"])
+            .current_dir(root())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(node.stdout.take().unwrap()).lines();
+        let url = lines.find_map(|line| {
+            let line = line.unwrap();
+            let at = line.find("ws://")?;
+            Some(line[at..].split([' ', '"']).next().unwrap().to_owned())
+        });
+        let url = url.expect("`cargo xtask devchain start` prints where the node is");
+        // What it prints later must not block it.
+        std::thread::spawn(move || lines.for_each(drop));
+        let (socket, _) = connect(&url).unwrap();
+        Self { node, url, socket, asked: 0 }
+    }
+
+    /// Where the node is.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// What the node answers to a request.
+    ///
+    /// # Panics
+    ///
+    /// Where it answers an error.
+    #[expect(clippy::unwrap_used, reason = "a harness that cannot work stops the test")]
+    pub fn ask(&mut self, method: &str, params: Value) -> Value {
+        self.asked += 1;
+        let request =
+            json!({ "jsonrpc": "2.0", "id": self.asked, "method": method, "params": params });
+        self.socket.send(Message::text(request.to_string())).unwrap();
+        loop {
+            let Message::Text(text) = self.socket.read().unwrap() else { continue };
+            let mut answer: Value = serde_json::from_str(text.as_str()).unwrap();
+            if answer["id"] == self.asked {
+                assert!(answer["error"].is_null(), "{method}: {answer}");
+                return answer["result"].take();
+            }
+        }
+    }
+
+    /// Makes so many blocks.
+    pub fn blocks(&mut self, count: u32) {
+        self.ask("dev_newBlock", json!([{ "count": count }]));
+    }
+
+    /// Writes values into the state, as `{"Pallet": {"Item": …}}`, where a map's entries are
+    /// `[[key, …], value]`.
+    pub fn write(&mut self, values: Value) {
+        self.ask("dev_setStorage", json!([values]));
+    }
+}
+
+impl Drop for Devchain {
+    fn drop(&mut self) {
+        // The chore ends its node when it is told to; killed, it could not.
+        let told = Command::new("kill").args(["-INT", &self.node.id().to_string()]).status();
+        if !told.is_ok_and(|status| status.success()) {
+            let _ = self.node.kill();
+        }
+        let _ = self.node.wait();
+    }
+}

@@ -290,7 +290,20 @@ impl Journal {
             .db
             .query_row(sound, [], |row| row.get(0))
             .map_err(|source| opening(&self.path, source))?;
-        if sound == "ok" { Ok(()) } else { Err(self.not_a_journal(&sound)) }
+        if sound != "ok" {
+            return Err(self.not_a_journal(&sound));
+        }
+        // Rules that somebody has taken out keep nobody from anything.
+        let expected = Connection::open_in_memory().and_then(|fresh| {
+            fresh.execute_batch(SCHEMA)?;
+            rules(&fresh)
+        });
+        let expected = expected.map_err(|source| database(&self.path, source))?;
+        let found = rules(&self.db).map_err(|source| opening(&self.path, source))?;
+        match found == expected {
+            true => Ok(()),
+            false => Err(self.not_a_journal("its tables are not a journal's")),
+        }
     }
 
     fn check_rows(&self) -> Result<(), JournalError> {
@@ -329,6 +342,14 @@ impl Journal {
     fn not_a_journal(&self, reason: &str) -> JournalError {
         JournalError::NotAJournal { path: self.path.clone(), reason: reason.to_owned() }
     }
+}
+
+/// The statements that made a database's tables and triggers, by name.
+fn rules(db: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
+    let sql = "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name";
+    let mut select = db.prepare(sql)?;
+    let rules = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rules.collect()
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {

@@ -15,6 +15,7 @@ use crate::root;
 /// A running chain; it ends with this value.
 pub struct Devchain {
     node: Child,
+    pid: String,
     url: String,
     socket: WebSocket<MaybeTlsStream<TcpStream>>,
     asked: u64,
@@ -36,16 +37,14 @@ impl Devchain {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(node.stdout.take().unwrap()).lines();
-        let url = lines.find_map(|line| {
-            let line = line.unwrap();
-            let at = line.find("ws://")?;
-            Some(line[at..].split([' ', '"']).next().unwrap().to_owned())
-        });
-        let url = url.expect("`cargo xtask devchain start` prints where the node is");
-        // What it prints later must not block it.
+        let started: Option<Value> =
+            lines.find_map(|line| serde_json::from_str(&line.unwrap()).ok());
+        let started = started.expect("`cargo xtask devchain start` says where the node is");
+        // What is printed later must not block the node.
         std::thread::spawn(move || lines.for_each(drop));
+        let url = started["ws"].as_str().unwrap().to_owned();
         let (socket, _) = connect(&url).unwrap();
-        Self { node, url, socket, asked: 0 }
+        Self { node, pid: started["pid"].to_string(), url, socket, asked: 0 }
     }
 
     /// Where the node is.
@@ -89,11 +88,8 @@ impl Devchain {
 
 impl Drop for Devchain {
     fn drop(&mut self) {
-        // The chore ends its node when it is told to; killed, it could not.
-        let told = Command::new("kill").args(["-INT", &self.node.id().to_string()]).status();
-        if !told.is_ok_and(|status| status.success()) {
-            let _ = self.node.kill();
-        }
+        // Not the chore, which has started it.
+        let _ = Command::new("kill").arg(&self.pid).status();
         let _ = self.node.wait();
     }
 }

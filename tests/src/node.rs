@@ -5,6 +5,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -22,8 +23,9 @@ pub enum Fault {
     Says(&'static str),
 }
 
-/// Changes a real node's answer: what was asked (the request), and what is answered.
-pub type Tamper = dyn Fn(&Value, &mut Value) + Send + Sync;
+/// Comes between a client and a real node: with each request before it goes there, where there is
+/// no answer yet, and again with the node's answer. Either may be changed.
+pub type Tamper = dyn Fn(&mut Value, Option<&mut Value>) + Send + Sync;
 
 /// Serves a fault; answers the address to connect to.
 ///
@@ -58,14 +60,14 @@ pub fn faulty_node(fault: Fault) -> String {
 /// Where no port is free.
 #[must_use]
 #[expect(clippy::unwrap_used, reason = "a harness that cannot work stops the test")]
-pub fn tampered_node(behind: &str, tamper: &'static Tamper) -> String {
+pub fn tampered_node(behind: &str, tamper: Box<Tamper>) -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = listener.local_addr().unwrap();
-    let behind = behind.to_owned();
+    let (behind, tamper) = (behind.to_owned(), Arc::new(tamper));
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let behind = behind.clone();
-            thread::spawn(move || relay(stream, &behind, tamper));
+            let (behind, tamper) = (behind.clone(), tamper.clone());
+            thread::spawn(move || relay(stream, &behind, &**tamper));
         }
     });
     url(address)
@@ -99,12 +101,13 @@ fn relay(stream: TcpStream, behind: &str, tamper: &Tamper) {
         return;
     };
     // Nobody here subscribes to anything, so each request has one answer.
-    while let Some(request) = next(&mut socket) {
+    while let Some(mut request) = next(&mut socket) {
+        tamper(&mut request, None);
         if node.send(Message::text(request.to_string())).is_err() {
             return;
         }
         let Some(mut answer) = next(&mut node) else { return };
-        tamper(&request, &mut answer);
+        tamper(&mut request, Some(&mut answer));
         // A node that is made to say nothing has gone.
         if answer.is_null() || socket.send(Message::text(answer.to_string())).is_err() {
             return;

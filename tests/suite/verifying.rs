@@ -17,22 +17,20 @@ const SECRET: &str = "0bdd6dbf4edf8925e8c128bc2ddd9ed555e36240ca30ca7633d80e18d1
                       b17a2a2cf3d4a41a8e4e18cc45c8656d558eceddb0adb46bfa088a5f53bed252";
 
 fn hotkey(short: &Short) -> PathBuf {
-    let json = format!(
-        r#"{{"publicKey":"0x{SIGNER}","privateKey":"0x{SECRET}","ss58Address":"","cryptoType":1}}"#
-    );
+    let json = format!(r#"{{"publicKey":"0x{SIGNER}","privateKey":"0x{SECRET}","cryptoType":1}}"#);
     let path = short.scratch().file("hotkey", json);
     only_the_owner(&path);
     path
 }
 
 #[cfg(unix)]
-fn only_the_owner(path: &Path) {
+pub(crate) fn only_the_owner(path: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 #[cfg(not(unix))]
-fn only_the_owner(_: &Path) {}
+pub(crate) fn only_the_owner(_: &Path) {}
 
 /// A proof, signed by [`SIGNER`].
 pub(crate) fn signed(short: &Short, proof: &Path) -> PathBuf {
@@ -126,9 +124,9 @@ fn a_key_that_others_may_read_signs_nothing() {
         Answer::of(command.arg("--hotkey").arg(key).arg("--out").arg(short.scratch().path("none")))
     };
     sign(&open).expect(2, &["open", "may be read by others"]);
-    let garbage = short.scratch().file("garbage", "$NACL");
+    let garbage = short.scratch().file("garbage", "{}");
     only_the_owner(&garbage);
-    sign(&garbage).expect(2, &["garbage is not a hotkey"]);
+    sign(&garbage).expect(2, &["garbage is not a key"]);
     assert!(fs::metadata(short.scratch().path("none")).is_err());
 }
 

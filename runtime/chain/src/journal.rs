@@ -2,31 +2,48 @@
 //!
 //! A validator that signs two vectors for one epoch cannot be told from a cheat. So nothing that
 //! carries weights is signed without a [`Permit`], and only [`Journal::authorise`] gives one: it
-//! looks and records in one durable transaction, before anything is signed. What has a row may be
-//! signed again (a transaction was dropped, a block was replaced); what differs from its row never;
-//! what is older than the newest row never, so that a clock that jumps back signs nothing.
+//! looks and records in one durable transaction, before anything is signed.
+//!
+//! Invariants, for each key in each mechanism of each subnet of each chain:
+//! - What has a row may be signed again (a transaction was dropped, a block was replaced), with the
+//!   same salt; what differs from its row never.
+//! - An epoch before the newest row that has no row of its own is never signed for, so that a clock
+//!   that jumps back signs nothing. No row is ever changed or removed.
+//! - An epoch may be skipped, but not [`LEAP_MAX`] of them at once. An epoch comes from a settled
+//!   report, not from a clock; the bound keeps a block's height or a time from being taken for one,
+//!   which would burn all epochs before it. It does not say whether the epoch is over on chain:
+//!   that is for whoever reads the chain.
 //!
 //! The journal is an SQLite file, locked by whoever writes to it, so that two processes are as one.
 //! It must be made on purpose: a file that has vanished must not become an empty one. Its rows are
-//! chained by digests, which shows a row that was altered, removed or moved. That the newest rows
-//! were cut off, or an older copy was put in place, no file can show of itself: compare
-//! [`Journal::head`] with what was noted elsewhere, and never restore a copy; import it.
+//! chained by digests, which shows a row that was altered, removed or moved, and an open journal
+//! notices when its file is replaced, or put back to what it was. What it deliberately does not do:
+//! - See, on opening, that the newest rows were cut off or an older copy was put in place. No file
+//!   can show that of itself: note [`Journal::head`] elsewhere, ask [`Journal::check_continues`],
+//!   and compare the newest epochs with what the chain has. Never restore a copy; import an export.
+//! - Keep out whoever may write to the file and knows this format: the digests have no secret.
+//! - Bind two journals: one key has one journal, on a disk of the machine itself, since file locks
+//!   of network disks cannot be relied upon.
 
 mod document;
+mod file;
 mod row;
 mod store;
+mod table;
 
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use dataforge_core::hash::Digest as _;
+use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, MechanismId, NetUid};
 use crate::network::Genesis;
 use crate::weights::WeightVector;
 
 pub use document::DOCUMENT_BYTES_MAX;
-pub use row::{JournalDigest, Salt};
-pub use store::{FILE_BYTES_MAX, Journal};
+pub use file::FILE_BYTES_MAX;
+pub use row::{JournalDigest, Salt, VectorDigest};
+pub use store::Journal;
 
 /// What weights may be signed for once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -109,13 +126,31 @@ pub struct Sent {
     pub block: u32,
 }
 
-/// How far the journal is: what to compare with what was noted elsewhere.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// How far the journal is: what to note elsewhere, and to compare with the chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     /// Rows.
     pub rows: u64,
-    /// The digest of the last row, which commits to all before it.
+    /// The digest of the last row, which commits to all before it; zeros where there is none.
     pub digest: JournalDigest,
+    /// The newest epoch of each key. Where the chain has weights or a commitment of a later one,
+    /// rows are missing.
+    pub newest: Vec<Newest>,
+}
+
+/// The newest epoch that has a row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Newest {
+    /// The chain, by the hash of its first block.
+    pub genesis: String,
+    /// The subnet.
+    pub netuid: NetUid,
+    /// The mechanism.
+    pub mechanism: MechanismId,
+    /// The key.
+    pub hotkey: AccountId,
+    /// The epoch.
+    pub epoch: u64,
 }
 
 /// What an import came to.
@@ -151,6 +186,16 @@ pub enum JournalError {
         /// Why it failed.
         source: std::io::Error,
     },
+    /// What SQLite keeps beside a file is there without the file. A journal made there would be
+    /// overwritten with what it has.
+    #[error(
+        "{} is left of a journal that was there: put that journal back, or remove this with it",
+        .0.display()
+    )]
+    Leftover(PathBuf),
+    /// The file was removed, or another one is in its place, since it was opened.
+    #[error("{} is not the file that was opened; nothing was signed", .0.display())]
+    Replaced(PathBuf),
     /// Others may read or write it.
     #[error("{} may be used by others; `chmod 600` it", .0.display())]
     OpenToOthers(PathBuf),
@@ -182,13 +227,39 @@ pub enum JournalError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// The journal is not a later state of one whose head was noted: its newest rows were cut off,
+    /// or another copy was put in its place.
+    #[error(
+        "{} does not continue the journal of {noted} rows that was noted: it has {rows}, and other \
+         ones; sign nothing with it", path.display()
+    )]
+    RolledBack {
+        /// The file.
+        path: PathBuf,
+        /// The rows that were noted.
+        noted: u64,
+        /// The rows that it has.
+        rows: u64,
+    },
     /// Another process has the journal for too long.
     #[error("another process uses {}", .0.display())]
     Busy(PathBuf),
+    /// No further row fits: see [`FILE_BYTES_MAX`].
+    #[error("{} is as large as it may be, or the disk is full; nothing was signed", .0.display())]
+    Full(PathBuf),
+    /// A permit that this journal did not give.
+    #[error("{} has no such weights for epoch {epoch}", path.display())]
+    NotRecorded {
+        /// The journal.
+        path: PathBuf,
+        /// The permit's epoch.
+        epoch: u64,
+    },
     /// Two vectors for one epoch.
     #[error(
-        "for epoch {} other weights were signed: {recorded:?} with version key {recorded_key}, \
-         not {:?} with {}; nothing was signed", intent.slot.epoch, intent.vector, intent.version_key
+        "for epoch {} of {} other weights were signed: {}, not {}; nothing was signed",
+        intent.slot.epoch, intent.slot.hotkey,
+        summary(recorded, *recorded_key), summary(&intent.vector, intent.version_key)
     )]
     Conflict {
         /// What was to be signed.
@@ -214,7 +285,7 @@ pub enum JournalError {
     Leap {
         /// The epoch that was asked for.
         epoch: u64,
-        /// The newest epoch that has a row.
+        /// The newest epoch that has a row, or 0.
         newest: u64,
     },
     /// A document that is not taken over.
@@ -238,9 +309,22 @@ pub enum JournalError {
     Randomness(getrandom::Error),
 }
 
-/// The largest step from one epoch to the next that is signed: thirteen years of epochs of 72
-/// minutes. A number beyond it is a time or a block that was taken for an epoch.
+/// The largest step from one epoch to the next that is signed, and the largest first epoch:
+/// thirteen years of epochs of 72 minutes. A number beyond it is a time or a block that was taken
+/// for an epoch. Beyond it nothing is signed, and nothing imported.
 pub const LEAP_MAX: u64 = 100_000;
+
+/// The epoch that `epoch` leaps from, where it does.
+fn leap(newest: Option<u64>, epoch: u64) -> Option<u64> {
+    let newest = newest.unwrap_or(0);
+    (epoch.saturating_sub(newest) > LEAP_MAX).then_some(newest)
+}
+
+/// A vector, for people.
+fn summary(vector: &WeightVector, version_key: u64) -> String {
+    let (count, digest) = (vector.pairs().len(), VectorDigest::of(vector));
+    format!("{count} weights {} with version key {version_key}", digest.short())
+}
 
 impl JournalError {
     /// Names the file in an [`std::io::Error`]; for `map_err`.

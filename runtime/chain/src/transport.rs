@@ -57,7 +57,8 @@ impl Transport {
         let gone = |error: &dyn std::error::Error| Fault::Gone(error.to_string());
         let url = Url::parse(url).map_err(|error| gone(&error))?;
         let transport = WsTransportClientBuilder::default()
-            .connection_timeout(limit)
+            // Ours comes first, and is told from other failures.
+            .connection_timeout(limit.saturating_mul(2))
             .max_response_size(ANSWER_BYTES_MAX)
             .build(url);
         let slow = |_| Fault::Slow { method: "a connection".to_owned(), limit };
@@ -85,6 +86,8 @@ impl Transport {
             RpcError::Client(source) => match source.downcast_ref::<ClientError>() {
                 Some(ClientError::RequestTimeout) => self.slow(method),
                 Some(ClientError::ParseError(error)) => nonsense(method, error),
+                // What cannot be read at all ends the connection.
+                _ if source.to_string().contains("Unparseable") => nonsense(method, source),
                 _ => Fault::Gone(source.to_string()),
             },
             other => nonsense(method, other),
@@ -97,7 +100,7 @@ impl Transport {
     }
 }
 
-fn nonsense(method: &str, reason: &dyn std::error::Error) -> Fault {
+fn nonsense(method: &str, reason: &impl ToString) -> Fault {
     Fault::Nonsense { method: method.to_owned(), reason: reason.to_string() }
 }
 

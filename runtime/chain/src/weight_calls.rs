@@ -62,9 +62,8 @@ impl Client {
             values: vector.values().collect(),
             version_key: *version_key,
         };
-        let random = &mut |bytes: &mut [u8]| {
-            getrandom::fill(bytes).map_err(|_| TimelockError::Random)
-        };
+        let random =
+            &mut |bytes: &mut [u8]| getrandom::fill(bytes).map_err(|_| TimelockError::Random);
         let commit = timelock::encrypt(&payload.to_bytes(), round, random)?;
         let arguments = vec![
             ("commit", Value::from_bytes(commit.as_bytes())),

@@ -2,70 +2,15 @@
 //! what each must come to.
 #![allow(clippy::unwrap_used, reason = "a test stops where a step of it fails")]
 
+mod journal_steps;
+
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 
-use dataforge_chain::ids::{AccountId, MechanismId, NetUid, Uid};
-use dataforge_chain::journal::{Intent, Journal, JournalError, LEAP_MAX, Slot};
+use dataforge_chain::ids::{AccountId, MechanismId, NetUid};
+use dataforge_chain::journal::{Head, Intent, Journal, JournalError, LEAP_MAX, Sent, Slot};
 use dataforge_chain::network::Genesis;
-use dataforge_chain::weights::WeightVector;
-use rusqlite::Connection;
-use tempfile::TempDir;
-
-use Outcome::{Behind, Conflict, Leap, Signed};
-
-fn slot(epoch: u64) -> Slot {
-    Slot {
-        genesis: Genesis([1; 32]),
-        netuid: NetUid(7),
-        mechanism: MechanismId(0),
-        hotkey: AccountId([2; 32]),
-        epoch,
-    }
-}
-
-fn intent(slot: Slot, weight: u16) -> Intent {
-    let vector = WeightVector::new(vec![(Uid(3), weight), (Uid(1), 65535)]).unwrap();
-    Intent { slot, vector, version_key: 5 }
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Outcome {
-    Signed,
-    Conflict,
-    Behind,
-    Leap,
-}
-
-fn outcome(journal: &mut Journal, intent: &Intent) -> Outcome {
-    match journal.authorise(intent) {
-        Ok(permit) => {
-            assert_eq!(permit.intent(), intent);
-            Signed
-        }
-        Err(JournalError::Conflict { .. }) => Conflict,
-        Err(JournalError::Behind { .. }) => Behind,
-        Err(JournalError::Leap { .. }) => Leap,
-        Err(error) => panic!("{error}"),
-    }
-}
-
-struct Scratch(TempDir);
-
-impl Scratch {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn journal(&self, name: &str) -> Journal {
-        Journal::create(&self.path(name)).unwrap()
-    }
-}
+use journal_steps::Outcome::{self, Behind, Conflict, Leap, Signed};
+use journal_steps::{Scratch, Step, Two, intent, outcome, slot};
 
 /// Epochs, weights and outcomes; the journal is opened anew before each step.
 #[track_caller]
@@ -93,6 +38,8 @@ fn epochs_go_forward_only() {
 fn a_number_that_is_no_epoch_is_not_signed_for() {
     check(&[(7, 1, Signed), (7 + LEAP_MAX + 1, 1, Leap), (7 + LEAP_MAX, 1, Signed)]);
     check(&[(u64::MAX, 1, Leap), (8, 1, Signed), (u64::MAX, 1, Leap), (9, 1, Signed)]);
+    // The first one too: it would leave no epoch to come.
+    check(&[(LEAP_MAX + 1, 1, Leap), (LEAP_MAX, 1, Signed)]);
 }
 
 #[test]
@@ -191,8 +138,21 @@ fn a_contradiction_refuses_the_whole_document() {
     assert_eq!(outcome(&mut new, &intent(slot(3), 11)), Signed);
     let before = new.head().unwrap();
     let error = new.import(&scratch.path("document")).unwrap_err().to_string();
-    assert!(error.contains("row 3 contradicts the journal; nothing was imported"), "{error}");
+    assert!(
+        error.contains("contradicts the journal, which has other weights; nothing was imported"),
+        "{error}"
+    );
+    assert!(error.contains("row 3, of epoch 3 by 5C7LYpP2"), "{error}");
     assert_eq!(new.head().unwrap(), before);
+}
+
+#[test]
+fn the_same_weights_under_another_salt_are_a_contradiction() {
+    let scratch = Scratch::new();
+    scratch.signed("old", &[1]).export(&scratch.path("document")).unwrap();
+    let mut new = scratch.signed("new", &[1]);
+    let error = new.import(&scratch.path("document")).unwrap_err().to_string();
+    assert!(error.contains("which has another salt; nothing was imported"), "{error}");
 }
 
 #[track_caller]
@@ -219,6 +179,11 @@ fn hostile_documents_are_refused_whole() {
     not_imported(|document| document["more"] = 1.into(), "unknown field");
     not_imported(|document| document["signed"][0]["more"] = 1.into(), "unknown field");
     not_imported(|document| document["signed"][0]["epoch"] = u64::MAX.into(), "row 1 has epoch");
+    let leap = LEAP_MAX + 1;
+    not_imported(|document| document["signed"][0]["epoch"] = leap.into(), "is too far ahead");
+    not_imported(|document| document["signed"][0]["epoch"] = (-1).into(), "");
+    not_imported(|document| document["signed"][0]["epoch"] = "1".into(), "");
+    not_imported(|document| document["signed"][0]["netuid"] = 65_536.into(), "");
     not_imported(|document| document["signed"][0]["genesis"] = "0x".into(), "no genesis hash");
     not_imported(|document| document["signed"][0]["hotkey"] = "5x".into(), "");
     not_imported(|document| document["signed"][0]["salt"] = "x".into(), "");
@@ -233,150 +198,132 @@ fn hostile_documents_are_refused_whole() {
     );
     let scratch = Scratch::new();
     let mut journal = scratch.journal("j");
-    for text in ["", "[", "{}", "null", &"[".repeat(100_000)] {
+    let twice = r#"{"format":"dataforge-journal","version":1,"version":1,"signed":[]}"#;
+    let more = r#"{"format":"dataforge-journal","version":1,"signed":[]}{}"#;
+    for text in ["", "[", "{}", "null", twice, more, &"[".repeat(100_000)] {
         fs::write(scratch.path("document"), text).unwrap();
         let error = journal.import(&scratch.path("document")).unwrap_err();
         assert!(matches!(error, JournalError::Document { .. }), "{error:?}");
     }
 }
 
-#[test]
-fn a_journal_is_made_on_purpose_and_never_over_something() {
-    let scratch = Scratch::new();
-    let path = scratch.path("new/j");
-    let missing = Journal::open(&path).unwrap_err();
-    assert!(matches!(missing, JournalError::Missing(_)), "{missing:?}");
-    drop(Journal::create(&path).unwrap());
-    let exists = Journal::create(&path).unwrap_err();
-    assert!(matches!(exists, JournalError::Exists(_)), "{exists:?}");
-    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    assert_eq!(fs::read_dir(scratch.path("new")).unwrap().count(), 1);
-}
-
-#[test]
-fn a_journal_that_others_may_use_is_refused() {
-    let scratch = Scratch::new();
-    drop(scratch.journal("j"));
-    fs::set_permissions(scratch.path("j"), fs::Permissions::from_mode(0o644)).unwrap();
-    let error = Journal::open(&scratch.path("j")).unwrap_err();
-    assert!(matches!(error, JournalError::OpenToOthers(_)), "{error:?}");
-}
-
-/// A journal of three epochs, once `change` has had its way with its file.
-fn changed(change: impl FnOnce(&Path)) -> JournalError {
-    let scratch = Scratch::new();
-    let mut journal = scratch.journal("j");
-    for epoch in [1, 2, 3] {
-        assert_eq!(outcome(&mut journal, &intent(slot(epoch), 10)), Signed);
-    }
-    drop(journal);
-    change(&scratch.path("j"));
-    Journal::open(&scratch.path("j")).unwrap_err()
-}
-
-/// A journal once this was run while its triggers were away.
-fn altered(sql: &str) -> JournalError {
-    changed(|path| {
-        let db = Connection::open(path).unwrap();
-        let triggers = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'";
-        let mut select = db.prepare(triggers).unwrap();
-        let triggers = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
-        let triggers: Vec<(String, String)> = triggers.map(Result::unwrap).collect();
-        for (name, _) in &triggers {
-            db.execute_batch(&format!("DROP TRIGGER {name}")).unwrap();
-        }
-        db.execute_batch(sql).unwrap();
-        for (_, trigger) in &triggers {
-            // Not where the table is gone.
-            let _ = db.execute_batch(trigger);
-        }
-    })
-}
-
-#[test]
-fn what_was_signed_is_final() {
-    let scratch = Scratch::new();
-    let mut journal = scratch.journal("j");
-    assert_eq!(outcome(&mut journal, &intent(slot(1), 10)), Signed);
-    let db = Connection::open(scratch.path("j")).unwrap();
-    for sql in ["DELETE FROM signed", "UPDATE signed SET epoch = 9"] {
-        let refused = db.execute_batch(sql).unwrap_err().to_string();
-        assert!(refused.contains("what was signed"), "{refused}");
-    }
-}
-
-#[test]
-fn an_altered_journal_is_refused_by_its_first_altered_row() {
-    for (sql, row) in [
-        ("UPDATE signed SET epoch = 8 WHERE number = 2", 2),
-        ("UPDATE signed SET version_key = 8 WHERE number = 3", 3),
-        ("UPDATE signed SET weights = x'01000200' WHERE number = 1", 1),
-        ("UPDATE signed SET salt = zeroblob(16) WHERE number = 3", 3),
-        ("DELETE FROM signed WHERE number = 2", 2),
-        ("DELETE FROM signed WHERE number = 1", 1),
-        ("UPDATE signed SET number = 9 WHERE number = 2; UPDATE signed SET number = 2 WHERE \
-          number = 3; UPDATE signed SET number = 3 WHERE number = 9", 2),
-        ("UPDATE signed SET weights = x'010002' WHERE number = 2", 2),
-        ("UPDATE signed SET weights = x'0100020001000200' WHERE number = 2", 2),
-    ] {
-        match altered(sql) {
-            JournalError::Altered { row: found, .. } => assert_eq!(found, row, "{sql}"),
-            error => panic!("{sql}: {error:?}"),
+/// What two programs do, one at a time, with one journal.
+#[track_caller]
+fn together(steps: &[(usize, Step, Option<Outcome>)]) {
+    let mut two = Two::new(Scratch::new());
+    for (at, (who, step, expect)) in steps.iter().enumerate() {
+        match step {
+            Step::Sign(epoch, weight) => {
+                let got = outcome(&mut two.journals[*who], &intent(slot(*epoch), *weight));
+                assert_eq!(Some(got), *expect, "step {at}");
+            }
+            Step::Restart => two.restart(*who),
+            Step::Import(rows) => assert_eq!(two.import(*who, rows), expect.is_none(), "step {at}"),
+            Step::ImportOwn => two.import_own(*who),
+            Step::Move => two.go_elsewhere(),
         }
     }
 }
 
-#[test]
-fn what_is_no_journal_is_refused() {
-    let not_one = |error: &JournalError| matches!(error, JournalError::NotAJournal { .. });
-    let cut = |length: u64| {
-        move |path: &Path| fs::File::options().write(true).open(path).unwrap().set_len(length).unwrap()
-    };
-    for length in [1, 100, 4096, 5000] {
-        let error = changed(cut(length));
-        assert!(not_one(&error), "{length}: {error:?}");
-    }
-    let empty = changed(cut(0));
-    assert!(not_one(&empty), "{empty:?}");
-    let garbage = changed(|path| fs::write(path, [7; 9000]).unwrap());
-    assert!(not_one(&garbage), "{garbage:?}");
-    let folder = changed(|path| {
-        fs::remove_file(path).unwrap();
-        fs::create_dir(path).unwrap();
-    });
-    assert!(not_one(&folder), "{folder:?}");
-    let other = altered("PRAGMA application_id = 7");
-    assert!(not_one(&other), "{other:?}");
-    let tables = altered("PRAGMA foreign_keys = OFF; DROP TABLE signed");
-    assert!(not_one(&tables), "{tables:?}");
-    let rules = changed(|path| {
-        Connection::open(path).unwrap().execute_batch("DROP TRIGGER signed_is_kept").unwrap();
-    });
-    assert!(not_one(&rules), "{rules:?}");
-    let newer = altered("PRAGMA user_version = 2");
-    assert!(matches!(newer, JournalError::Format { found: 2, .. }), "{newer:?}");
+fn sign(who: usize, epoch: u64, weight: u16, expect: Outcome) -> (usize, Step, Option<Outcome>) {
+    (who, Step::Sign(epoch, weight), Some(expect))
 }
 
-/// Whatever single byte is changed, the file is refused or says the same.
 #[test]
-fn a_changed_byte_never_changes_what_was_signed() {
+fn neither_restarts_nor_imports_nor_moves_give_a_second_vector() {
+    together(&[sign(0, 5, 1, Signed), (1, Step::Restart, None), sign(1, 5, 2, Conflict)]);
+    together(&[
+        sign(0, 5, 1, Signed),
+        (1, Step::Import(vec![(3, 9), (8, 9)]), None),
+        sign(0, 3, 1, Conflict),
+        sign(0, 3, 9, Signed),
+        sign(0, 6, 1, Behind),
+        sign(0, 8, 1, Conflict),
+        sign(1, 5, 1, Signed),
+    ]);
+    together(&[
+        sign(0, 5, 1, Signed),
+        (1, Step::Import(vec![(5, 2), (6, 2)]), Some(Conflict)),
+        sign(1, 6, 1, Signed),
+    ]);
+    together(&[
+        sign(0, 5, 1, Signed),
+        (0, Step::Move, None),
+        (1, Step::ImportOwn, None),
+        sign(1, 5, 2, Conflict),
+        sign(0, 4, 2, Behind),
+        sign(0, 5, 1, Signed),
+    ]);
+}
+
+#[test]
+fn a_refusal_says_what_was_signed_by_its_digest() {
     let scratch = Scratch::new();
-    let mut journal = scratch.journal("j");
-    for epoch in [1, 2, 3] {
-        assert_eq!(outcome(&mut journal, &intent(slot(epoch), 10)), Signed);
+    let mut journal = scratch.signed("j", &[1]);
+    let error = journal.authorise(&intent(slot(1), 11)).unwrap_err();
+    assert!(error.is_refusal());
+    let text = "for epoch 1 of 5C7LYpP2ZH3tpKbvVvwiVe54AapxErdPBbvkYhe6y9ZBkqWt other weights were \
+                signed: 2 weights ea6d68db with version key 5, not 2 weights 3a2b2281 with version \
+                key 5; nothing was signed";
+    assert_eq!(error.to_string(), text);
+}
+
+#[test]
+fn what_was_sent_is_noted_under_the_permit_of_this_journal() {
+    let scratch = Scratch::new();
+    let (mut journal, mut other) = (scratch.signed("j", &[1, 2]), scratch.signed("other", &[1]));
+    let sent = |block| Sent { call: "set_weights".into(), hash: "0x01".into(), block };
+    let permit = journal.recorded(&slot(1)).unwrap().unwrap();
+    for block in [7, 8] {
+        journal.note(&permit, &sent(block)).unwrap();
     }
-    let (entries, bytes) = (journal.entries().unwrap(), fs::read(scratch.path("j")).unwrap());
-    drop(journal);
-    let place = scratch.path("changed");
-    fs::write(&place, &bytes).unwrap();
-    fs::set_permissions(&place, fs::Permissions::from_mode(0o600)).unwrap();
-    // A prime step goes through all kinds of places.
-    for at in (0..bytes.len()).step_by(37) {
-        let mut changed = bytes.clone();
-        changed[at] ^= 0x15;
-        fs::write(&place, &changed).unwrap();
-        if let Ok(journal) = Journal::open(&place) {
-            assert_eq!(journal.entries().unwrap(), entries, "byte {at}");
-        }
+    let entries = journal.entries().unwrap();
+    assert_eq!(entries[0].sent, [sent(7), sent(8)]);
+    assert_eq!(entries[1].sent, []);
+    // The same weights, but another salt.
+    let error = other.note(&permit, &sent(7)).unwrap_err();
+    assert!(matches!(error, JournalError::NotRecorded { epoch: 1, .. }), "{error:?}");
+}
+
+#[test]
+fn a_noted_head_shows_that_rows_were_cut_off() {
+    let scratch = Scratch::new();
+    let mut journal = scratch.signed("j", &[1, 4]);
+    let (empty, noted) = (scratch.journal("empty").head().unwrap(), journal.head().unwrap());
+    assert_eq!((noted.rows, noted.newest.len(), noted.newest[0].epoch), (2, 1, 4));
+    let written = serde_json::to_string(&noted).unwrap();
+    assert_eq!(serde_json::from_str::<Head>(&written).unwrap(), noted);
+    assert_eq!(outcome(&mut journal, &intent(slot(5), 10)), Signed);
+    journal.check_continues(&noted).unwrap();
+    journal.check_continues(&empty).unwrap();
+    for epochs in [&[][..], &[1], &[1, 4], &[1, 4, 5]] {
+        let other = scratch.signed(&format!("{epochs:?}"), epochs);
+        let error = other.check_continues(&noted).unwrap_err();
+        let rows = epochs.len() as u64;
+        let shown =
+            matches!(error, JournalError::RolledBack { noted: 2, rows: r, .. } if r == rows);
+        assert!(shown, "{error:?}");
     }
+}
+
+/// The bytes of a document, and what its rows come to: whoever has written one can rely on it.
+#[test]
+fn documents_of_version_1_keep_their_meaning() {
+    let row = r#""genesis":"0x0101010101010101010101010101010101010101010101010101010101010101","netuid":7,"mechanism":0,"hotkey":"5C7LYpP2ZH3tpKbvVvwiVe54AapxErdPBbvkYhe6y9ZBkqWt""#;
+    let text = format!(
+        "{{\"format\":\"dataforge-journal\",\"version\":1,\"signed\":[\n\
+         {{{row},\"epoch\":3,\"weights\":[[1,65535],[3,10]],\"version_key\":5,\
+         \"salt\":[1,2,3,4,5,6,7,8]}},\n\
+         {{{row},\"epoch\":4,\"weights\":[[0,1]],\"version_key\":18446744073709551615,\
+         \"salt\":[65535,65535,65535,65535,65535,65535,65535,65535]}}\n]}}\n"
+    );
+    let scratch = Scratch::new();
+    let (mut journal, document) = (scratch.journal("j"), scratch.path("document"));
+    fs::write(&document, &text).unwrap();
+    assert_eq!(journal.import(&document).unwrap().added, 2);
+    // Computed by another program from the description of the bytes.
+    let digest = "eb1a85043a8b97b962c2efba18df12650944d700bb5eaa330b2a9bcc41c76621";
+    assert_eq!(journal.head().unwrap().digest.to_string(), digest);
+    journal.export(&scratch.path("again")).unwrap();
+    assert_eq!(fs::read_to_string(scratch.path("again")).unwrap(), text);
 }

@@ -1,7 +1,9 @@
 //! The command line, as clap types.
 
+mod chain;
 mod settle;
 mod simulate;
+mod wallet;
 
 use clap::{Args, Parser, Subcommand};
 use dataforge_core::hash::{EpochSeed, ValidatorKey};
@@ -9,8 +11,13 @@ use dataforge_evaluate::{Lowering, Provider, UnknownLowering};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
+pub(crate) use chain::{
+    Chain, ChainAction, Commit, Connection, JournalAction, JournalFile, Mechanism, Method,
+    Register, Reveal, Wait, WalletKeys, Weights,
+};
 pub(crate) use settle::{CompareDatasets, Explain, GivenRules, Settle, SettleAction};
 pub(crate) use simulate::Simulate;
+pub(crate) use wallet::{NewWallet, ShowWallets, WalletAction, WalletCommand};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -109,6 +116,10 @@ pub(crate) enum Command {
     Settle(Settle),
     /// Play attacks on the market, and say what each earns more than honest work.
     Simulate(Simulate),
+    /// Read a subnet from its chain; register, announce, and pay miners by weights.
+    Chain(Chain),
+    /// Make keys in the files of a Bittensor wallet, and look at them.
+    Wallet(WalletCommand),
 }
 
 #[derive(Debug, Args)]
@@ -249,7 +260,8 @@ pub(crate) struct Evaluate {
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
 
-    /// Sign the proof with this hotkey of a wallet.
+    /// Sign the proof with this hotkey: its file in a wallet. The password of an encrypted one is
+    /// asked for.
     #[arg(long, value_name = "FILE")]
     pub(crate) hotkey: Option<PathBuf>,
 

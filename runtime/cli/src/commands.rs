@@ -2,6 +2,7 @@
 
 pub(crate) mod artifacts;
 pub(crate) mod audit;
+pub(crate) mod chain;
 pub(crate) mod check;
 pub(crate) mod demo;
 pub(crate) mod doctor;
@@ -14,3 +15,4 @@ pub(crate) mod proof;
 pub(crate) mod settle;
 pub(crate) mod simulate;
 pub(crate) mod spec;
+pub(crate) mod wallet;

@@ -1,6 +1,10 @@
 //! Exit codes: every error belongs to the one who can do something about it.
 
+use crate::commands::chain::Stopped;
+use crate::commands::wallet::password::Interrupted;
 use anyhow::Error;
+use dataforge_chain::error::ChainError;
+use dataforge_chain::wallet::WalletError;
 use dataforge_core::benchmark::BenchmarkError;
 use dataforge_core::bisect::WitnessError;
 use dataforge_core::proof::check::Fault;
@@ -121,12 +125,41 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
             _ => ENVIRONMENT,
         });
     }
+    if let Some(error) = error.downcast_ref::<ChainError>() {
+        return Some(chain_code(error));
+    }
+    if let Some(error) = error.downcast_ref::<WalletError>() {
+        return Some(wallet_code(error));
+    }
+    if error.is::<Stopped>() || error.is::<Interrupted>() {
+        return Some(STOPPED);
+    }
     match error.downcast_ref::<NodeError>() {
         Some(NodeError::NoHome) => Some(ENVIRONMENT),
         // Transparent: the inner errors are not in the chain themselves.
         Some(NodeError::Artifact(error)) => code_of(error),
         Some(NodeError::Benchmark(error)) => code_of(error),
         _ => None,
+    }
+}
+
+fn chain_code(error: &ChainError) -> u8 {
+    match error {
+        // The chain's answer is no.
+        ChainError::Refused(_)
+        | ChainError::Invalid { .. }
+        | ChainError::Failed { .. }
+        | ChainError::Expired { .. } => NO,
+        ChainError::NoSubnet(_) | ChainError::OtherKey | ChainError::OtherChain { .. } => BAD_INPUT,
+        // A node that does not serve, serves another chain, or one that is not known here.
+        _ => ENVIRONMENT,
+    }
+}
+
+fn wallet_code(error: &WalletError) -> u8 {
+    match error {
+        WalletError::NoHome | WalletError::Random(_) | WalletError::Memory(_) => ENVIRONMENT,
+        _ => BAD_INPUT,
     }
 }
 

@@ -42,5 +42,7 @@ fn run(context: &Context, command: Command) -> anyhow::Result<exit::Answer> {
         Command::Audit { action } => commands::audit::run(context, &action),
         Command::Settle(settle) => commands::settle::run(context, &settle),
         Command::Simulate(simulate) => commands::simulate::run(context, &simulate),
+        Command::Wallet(wallet) => commands::wallet::run(context, &wallet),
+        Command::Chain(chain) => commands::chain::run(context, &chain),
     }
 }

@@ -20,7 +20,19 @@ impl Home {
     /// # Errors
     /// [`NodeError::NoHome`] when none of the variables is set.
     pub fn discover() -> Result<Self, NodeError> {
-        resolve(|name| std::env::var_os(name), cfg!(target_os = "macos")).map(Self::at)
+        let macos = cfg!(target_os = "macos");
+        resolve(&CACHE, |name| std::env::var_os(name), macos).map(Self::at)
+    }
+
+    /// The folder for what must not be lost, as a cache may be: `DATAFORGE_HOME`; else `dataforge`
+    /// in `XDG_STATE_HOME`; else in the user's folder for state (`~/Library/Application Support` on
+    /// macOS, `~/.local/state` elsewhere).
+    ///
+    /// # Errors
+    /// As [`Home::discover`].
+    pub fn discover_state() -> Result<Self, NodeError> {
+        let macos = cfg!(target_os = "macos");
+        resolve(&STATE, |name| std::env::var_os(name), macos).map(Self::at)
     }
 
     /// A home at `path`, taken relative to the current folder when it is not absolute.
@@ -38,29 +50,54 @@ impl Home {
     }
 }
 
-fn resolve(variable: impl Fn(&str) -> Option<OsString>, macos: bool) -> Result<PathBuf, NodeError> {
+/// Where systems keep one kind of files: the variable that says so, and the folder in the user's
+/// home otherwise.
+struct Kind {
+    variable: &'static str,
+    macos: &'static str,
+    elsewhere: &'static str,
+}
+
+const CACHE: Kind =
+    Kind { variable: "XDG_CACHE_HOME", macos: "Library/Caches", elsewhere: ".cache" };
+const STATE: Kind = Kind {
+    variable: "XDG_STATE_HOME",
+    macos: "Library/Application Support",
+    elsewhere: ".local/state",
+};
+
+fn resolve(
+    kind: &Kind,
+    variable: impl Fn(&str) -> Option<OsString>,
+    macos: bool,
+) -> Result<PathBuf, NodeError> {
     let set = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(home) = set("DATAFORGE_HOME") {
         return Ok(home);
     }
     // The XDG base directory specification says that relative paths are invalid and ignored.
-    if let Some(cache) = set("XDG_CACHE_HOME").filter(|path| path.is_absolute()) {
-        return Ok(cache.join("dataforge"));
+    if let Some(folder) = set(kind.variable).filter(|path| path.is_absolute()) {
+        return Ok(folder.join("dataforge"));
     }
     let user = set("HOME").ok_or(NodeError::NoHome)?;
-    let cache = if macos { user.join("Library/Caches") } else { user.join(".cache") };
-    Ok(cache.join("dataforge"))
+    Ok(user.join(if macos { kind.macos } else { kind.elsewhere }).join("dataforge"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    #[track_caller]
     fn check(variables: &[(&str, &str)], macos: bool, expect: Option<&str>) {
+        check_kind(&CACHE, variables, macos, expect);
+    }
+
+    #[track_caller]
+    fn check_kind(kind: &Kind, variables: &[(&str, &str)], macos: bool, expect: Option<&str>) {
         let lookup = |name: &str| {
             variables.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
         };
-        assert_eq!(resolve(lookup, macos).ok(), expect.map(PathBuf::from));
+        assert_eq!(resolve(kind, lookup, macos).ok(), expect.map(PathBuf::from));
     }
 
     #[test]
@@ -71,6 +108,14 @@ mod tests {
         check(&all[2..], false, Some("/h/.cache/dataforge"));
         check(&all[2..], true, Some("/h/Library/Caches/dataforge"));
         check(&[], false, None);
+    }
+
+    #[test]
+    fn state_is_kept_where_nobody_cleans_up() {
+        let home = [("XDG_CACHE_HOME", "/x"), ("HOME", "/h")];
+        check_kind(&STATE, &home, false, Some("/h/.local/state/dataforge"));
+        check_kind(&STATE, &[("XDG_STATE_HOME", "/s")], false, Some("/s/dataforge"));
+        check_kind(&STATE, &[("DATAFORGE_HOME", "/d")], false, Some("/d"));
     }
 
     #[test]

@@ -8,7 +8,6 @@
 //! - [`epochs`]: what happened in each epoch, and what settling made of it
 //! - [`findings`]: what evaluations say to a settlement
 //! - [`fs`]: bounded reads, atomic writes
-//! - [`hotkey`]: the key that signs proofs
 //! - [`artifacts`]: what is pinned in `artifacts.lock`, fetched once and verified on every use
 //! - [`peer`]: bisection over the network
 //! - [`public_sets`]: public data sets, parsed into rows
@@ -30,7 +29,6 @@ mod error;
 pub mod findings;
 pub mod fs;
 pub mod home;
-pub mod hotkey;
 pub mod peer;
 pub mod public_sets;
 pub mod rehearsal;

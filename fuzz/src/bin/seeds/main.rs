@@ -10,6 +10,8 @@ use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
+use dataforge_chain::ids::AccountId;
+use dataforge_chain::wallet::Keypair;
 use dataforge_core::bisect::{Answer, List, Question};
 use dataforge_core::codec;
 use dataforge_core::proof::{ProofFile, ScoreProof, SignedOutline, Whose, row_tree};
@@ -17,7 +19,6 @@ use dataforge_core::state::{Checkpoint, SavedTensor, state_root};
 use dataforge_evaluate::read_weights;
 use dataforge_fuzz::small_model::{parameters, safetensors};
 use dataforge_node::artifacts::{ArtifactLock, Derivation};
-use dataforge_node::hotkey::Hotkey;
 use dataforge_node::public_sets::{date_rows, icd_chapter_rows};
 use dataforge_node::rows::Rows;
 use dataforge_sandbox::CommandFault;
@@ -145,8 +146,10 @@ fn keys() -> Vec<Seed> {
         "b17a2a2cf3d4a41a8e4e18cc45c8656d558eceddb0adb46bfa088a5f53bed252"
     );
     let keys = format!(r#""publicKey":"0x{public}","privateKey":"0x{private}""#);
-    let file = format!(r#"{{{keys},"ss58Address":"5","cryptoType":1}}"#);
-    assert!(Hotkey::parse(Path::new("seed"), file.as_bytes()).is_ok());
+    let address = AccountId::from(public);
+    let others = r#""secretPhrase":null,"secretSeed":"0x"#.to_owned() + &"01".repeat(32);
+    let file = format!(r#"{{{keys},{others}","ss58Address":"{address}","cryptoType":1}}"#);
+    assert!(Keypair::parse(Path::new("seed"), file.as_bytes()).is_ok());
     vec![("hotkey", "key".to_owned(), file.into_bytes())]
 }
 

@@ -1,32 +1,39 @@
 //! What was signed, as one document: to carry to another machine, or to keep.
 //!
 //! An import only ever forbids more. Rows older than the newest one are taken as history; a row
-//! that contradicts the journal refuses the whole document.
+//! that contradicts the journal refuses the whole document. What was sent is not in it: no rule
+//! depends on that.
+//!
+//! The bytes: JSON in UTF-8, without spaces, a line for each row, in the journal's order. All
+//! numbers are integers: `version_key` any u64, `epoch` below 2^63, weights `[uid, value]` with the
+//! lowest uid first. A document with a field more or less, or a slot twice, is refused.
 //!
 //! ```json
-//! { "format": "dataforge-journal", "version": 1, "signed": [ {
-//!     "genesis": "0x…", "netuid": 1, "mechanism": 0, "hotkey": "5…", "epoch": 7,
-//!     "weights": [[0, 65535], [3, 21845]], "version_key": 0, "salt": [1, 2, 3, 4, 5, 6, 7, 8] } ] }
+//! {"format":"dataforge-journal","version":1,"signed":[
+//! {"genesis":"0x…","netuid":1,"mechanism":0,"hotkey":"5…","epoch":7,"weights":[[0,65535],[3,21845]],"version_key":0,"salt":[1,2,3,4,5,6,7,8]}
+//! ]}
 //! ```
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{BufWriter, Read, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::file::{folder_of, place};
 use super::row::{Row, Salt};
 use super::{Imported, Intent, Journal, JournalError, Slot};
 use crate::ids::{AccountId, MechanismId, NetUid, Uid};
 use crate::weights::WeightVector;
 
-/// The largest document that is read: a hundred thousand rows of full subnets are a tenth of it.
+/// The largest document that is read. Whatever a journal's file may have fits: see
+/// [`super::FILE_BYTES_MAX`].
 pub const DOCUMENT_BYTES_MAX: u64 = 1 << 30;
 
 const FORMAT: &str = "dataforge-journal";
 const VERSION: u32 = 1;
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
     format: String,
@@ -80,26 +87,30 @@ impl Signed {
 }
 
 impl Journal {
-    /// Writes all that was signed. The same journal gives the same bytes.
+    /// Writes all that was signed, and says how many rows that is. The same journal gives the same
+    /// bytes. The file is its owner's alone: before a reveal, the salts are secret.
     ///
     /// # Errors
-    /// [`JournalError::Exists`] where the file is there; [`JournalError::Io`].
+    /// [`JournalError::Exists`] where the file is there; [`JournalError::Io`]; others where the
+    /// journal cannot be used.
     pub fn export(&self, path: &Path) -> Result<u64, JournalError> {
-        let signed: Vec<_> = self.rows()?.into_iter().map(Signed::of).collect();
-        let count = signed.len() as u64;
-        let document = Document { format: FORMAT.to_owned(), version: VERSION, signed };
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
+        let folder = folder_of(path);
         let file = tempfile::Builder::new().prefix(".partial-").tempfile_in(folder);
-        let mut file = file.map_err(JournalError::io("create a file in", folder))?;
-        let written = serde_json::to_writer_pretty(&mut file, &document).map_err(Into::into);
-        let written = written.and_then(|()| file.write_all(b"\n"));
-        let written = written.and_then(|()| file.as_file().sync_all());
-        written.map_err(JournalError::io("write", path))?;
-        file.persist_noclobber(path).map_err(|error| match error.error.kind() {
-            std::io::ErrorKind::AlreadyExists => JournalError::Exists(path.to_owned()),
-            _ => JournalError::io("create", path)(error.error),
+        let file = file.map_err(JournalError::io("create a file in", folder))?;
+        let failed = |source| JournalError::io("write", path)(source);
+        let (mut out, mut count) = (BufWriter::new(file), 0);
+        let start = format!("{{\"format\":\"{FORMAT}\",\"version\":{VERSION},\"signed\":[");
+        out.write_all(start.as_bytes()).map_err(failed)?;
+        self.walk(|_, number, row| {
+            count = number;
+            let separator: &[u8] = if number == 1 { b"\n" } else { b",\n" };
+            out.write_all(separator).map_err(failed)?;
+            serde_json::to_writer(&mut out, &Signed::of(row)).map_err(|error| failed(error.into()))
         })?;
+        out.write_all(b"\n]}\n").map_err(failed)?;
+        let file = out.into_inner().map_err(|error| failed(error.into_error()))?;
+        file.as_file().sync_all().map_err(failed)?;
+        place(file, path)?;
         Ok(count)
     }
 
@@ -107,7 +118,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError::Document`] where it is no document, or a row contradicts the journal or
-    /// another row; [`JournalError::Io`].
+    /// another row, or leaps; [`JournalError::Io`]; others where the journal cannot be used.
     pub fn import(&mut self, path: &Path) -> Result<Imported, JournalError> {
         let refused = |reason: String| JournalError::Document { path: path.to_owned(), reason };
         let file = File::open(path).map_err(JournalError::io("open", path))?;
@@ -118,8 +129,10 @@ impl Journal {
             return Err(refused(format!("it is larger than {DOCUMENT_BYTES_MAX} bytes")));
         }
         let rows = rows_of(&text).map_err(refused)?;
-        let row_refused =
-            |at: usize, reason: &str| refused(format!("row {} {reason}", at.saturating_add(1)));
+        let row_refused = |at: usize, reason: &str| {
+            let Slot { hotkey, epoch, .. } = rows[at].intent.slot;
+            refused(format!("row {}, of epoch {epoch} by {hotkey}, {reason}", at + 1))
+        };
         let added = self.add(&rows, row_refused)?;
         Ok(Imported { added, known: rows.len() as u64 - added })
     }
@@ -132,7 +145,10 @@ fn rows_of(text: &[u8]) -> Result<Vec<Row>, String> {
         return Err(format!("its format is {:?}, not {FORMAT:?}", document.format));
     }
     if document.version != VERSION {
-        return Err(format!("its version is {}, and this program knows {VERSION}", document.version));
+        return Err(format!(
+            "its version is {}, and this program knows {VERSION}",
+            document.version
+        ));
     }
     let numbered = (1..).zip(document.signed);
     let rows: Vec<_> = numbered

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use dataforge_core::hash::Hasher;
-use serde::{Deserialize, Serialize};
+use dataforge_core::hash::{Digest, Hasher};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Intent, Slot};
 use crate::ids::{AccountId, MechanismId, NetUid, Uid};
@@ -16,31 +16,80 @@ use crate::weights::WeightVector;
 #[serde(transparent)]
 pub struct Salt(pub [u16; 8]);
 
-/// The digest of a row and of all before it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct JournalDigest(pub [u8; 32]);
+macro_rules! digests {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq)]
+        pub struct $name(pub [u8; 32]);
+
+        impl Digest for $name {
+            fn from_bytes(bytes: [u8; 32]) -> Self {
+                Self(bytes)
+            }
+
+            fn as_bytes(&self) -> &[u8; 32] {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&hex::encode(self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{self}")
+            }
+        }
+    )*};
+}
+
+digests! {
+    /// The digest of a row and of all before it.
+    JournalDigest;
+    /// The digest of a vector, by which people tell two apart.
+    VectorDigest;
+}
 
 impl JournalDigest {
     /// What the first row is chained to.
     pub(super) const NONE: Self = Self([0; 32]);
 }
 
-impl fmt::Display for JournalDigest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for JournalDigest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
-    }
-}
-
+/// 64 hexadecimal digits.
 impl Serialize for JournalDigest {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
+}
+
+impl<'de> Deserialize<'de> for JournalDigest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (text, mut bytes) = (String::deserialize(deserializer)?, [0; 32]);
+        hex::decode_to_slice(text, &mut bytes).map_err(serde::de::Error::custom)?;
+        Ok(Self(bytes))
+    }
+}
+
+impl VectorDigest {
+    /// The digest of a vector.
+    ///
+    /// Byte format: [`Hasher`] under the tag `dataforge journal vector v1` over each weight as its
+    /// uid (u16) and value (u16), the lowest uid first, the least significant byte of each first.
+    #[must_use]
+    pub fn of(vector: &WeightVector) -> Self {
+        let mut hasher = Hasher::new("dataforge journal vector v1");
+        hasher.update(bytes_of(vector));
+        hasher.finish()
+    }
+}
+
+/// Each uid and value, two bytes each.
+fn bytes_of(vector: &WeightVector) -> Vec<u8> {
+    let pairs = vector.pairs().iter();
+    pairs.flat_map(|(uid, value)| [uid.0.to_le_bytes(), value.to_le_bytes()]).flatten().collect()
 }
 
 /// What was permitted, as it is kept.
@@ -72,14 +121,12 @@ impl Row {
         hasher.update(&self.salt_bytes());
         hasher.update(&count.to_le_bytes());
         hasher.update(&weights);
-        let digest: dataforge_core::hash::LogDigest = hasher.finish();
-        JournalDigest(digest.0)
+        hasher.finish()
     }
 
     /// The weights as they are kept: each uid and value, two bytes each.
     pub(super) fn weights_bytes(&self) -> Vec<u8> {
-        let pairs = self.intent.vector.pairs().iter();
-        pairs.flat_map(|(uid, value)| [uid.0.to_le_bytes(), value.to_le_bytes()]).flatten().collect()
+        bytes_of(&self.intent.vector)
     }
 
     /// The salt as it is kept: two bytes for each number.

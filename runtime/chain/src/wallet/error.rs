@@ -34,7 +34,7 @@ pub enum WalletError {
         limit: u64,
     },
     /// Others than the owner may read or write it.
-    #[error("{0} may be read by others; `chmod 600 {0}`", .0.display())]
+    #[error("{} may be read by others; `chmod 600` it", .0.display())]
     Open(PathBuf),
     /// It does not hold a key.
     #[error("{} is not a key: {reason}", path.display())]

@@ -49,8 +49,8 @@ impl Blame<'_> {
 
 fn members<'a>(blame: &Blame<'_>, text: &'a [u8]) -> Result<Members<'a>, WalletError> {
     let text = std::str::from_utf8(text).map_err(|_| blame.on("it is not UTF-8"))?;
-    let members: Members<'_> =
-        serde_json::from_str(text).map_err(|_| blame.on("it is no JSON object with a publicKey"))?;
+    let members: Members<'_> = serde_json::from_str(text)
+        .map_err(|_| blame.on("it is no JSON object with a publicKey"))?;
     let scheme = match members.crypto_type.unwrap_or(SR25519) {
         SR25519 => return Ok(members),
         ED25519 => "ed25519",
@@ -123,8 +123,7 @@ fn private_key(blame: &Blame<'_>, raw: &RawValue) -> Result<Keypair, WalletError
     let wrong = "its privateKey is not 64 bytes in hexadecimal";
     let text = string(raw).ok_or_else(|| blame.on(wrong))?;
     hex::decode_to_slice(digits(text), &mut bytes[..]).map_err(|_| blame.on(wrong))?;
-    Keypair::from_private(&bytes[..])
-        .ok_or_else(|| blame.on("its privateKey is no sr25519 key"))
+    Keypair::from_private(&bytes[..]).ok_or_else(|| blame.on("its privateKey is no sr25519 key"))
 }
 
 fn from_seed(blame: &Blame<'_>, raw: &RawValue) -> Result<Keypair, WalletError> {
@@ -158,7 +157,9 @@ pub(super) fn write(mnemonic: &Mnemonic) -> Result<Zeroizing<String>, WalletErro
     let key = Keypair::from_seed(&seed);
     let mut text = Zeroizing::new(String::with_capacity(TEXT_BYTES_MAX));
     let public = hex::encode(key.public().0);
-    text.push_str(&format!(r#"{{"accountId":"0x{public}","publicKey":"0x{public}","privateKey":"0x"#));
+    text.push_str(&format!(
+        r#"{{"accountId":"0x{public}","publicKey":"0x{public}","privateKey":"0x"#
+    ));
     push_hex(&mut text, Zeroizing::new(key.secret().to_bytes()).as_slice());
     text.push_str(r#"","secretPhrase":""#);
     text.push_str(mnemonic.phrase());
@@ -174,9 +175,8 @@ pub(super) fn write(mnemonic: &Mnemonic) -> Result<Zeroizing<String>, WalletErro
 /// The file of a key's public half.
 pub(super) fn write_public(account: &AccountId) -> String {
     let public = hex::encode(account.0);
-    format!(
-        r#"{{"accountId":"0x{public}","publicKey":"0x{public}","ss58Address":"{account}","cryptoType":{SR25519}}}"#
-    )
+    let keys = format!(r#""accountId":"0x{public}","publicKey":"0x{public}""#);
+    format!(r#"{{{keys},"ss58Address":"{account}","cryptoType":{SR25519}}}"#)
 }
 
 fn push_hex(text: &mut String, bytes: &[u8]) {

@@ -113,7 +113,10 @@ mod tests {
         }
         refused(" a", "it begins or ends with white space");
         refused(&"a".repeat(65), "it has more than 64 bytes");
-        assert_eq!("xpub.txt".parse::<HotkeyName>().unwrap_err().reason, "pub.txt is for public halves");
+        assert_eq!(
+            "xpub.txt".parse::<HotkeyName>().unwrap_err().reason,
+            "pub.txt is for public halves"
+        );
     }
 
     #[test]

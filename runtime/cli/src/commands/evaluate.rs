@@ -2,6 +2,7 @@
 
 use crate::arguments::{Evaluate, KeepStates};
 use crate::commands::check::{print_report, report_json};
+use crate::commands::wallet;
 use crate::context::Context;
 use crate::exit::Answer;
 use crate::output::{self, nats};
@@ -13,7 +14,6 @@ use dataforge_core::proof::{Measurement, Metrics, Run, ScoreProof, Verdict, Whos
 use dataforge_core::units::{Bytes, MicroNats};
 use dataforge_evaluate::{Evaluation, Evaluator, Timings};
 use dataforge_node::fs::{read_bounded, write_atomic};
-use dataforge_node::hotkey::Hotkey;
 use dataforge_node::states::StateStore;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -35,14 +35,15 @@ pub(crate) fn run(context: &Context, arguments: &Evaluate) -> anyhow::Result<Ans
     let interval = Duration::from_secs(*checkpoint_seconds);
     let states = StateStore::new(context.states(states.as_deref()), budget, interval);
     let world = context.world(&specs, &pinned, &stage).with_states(states);
-    let hotkey = arguments.hotkey.as_deref().map(Hotkey::read).transpose()?;
+    let hotkey =
+        arguments.hotkey.as_deref().map(|path| wallet::signer(context, path)).transpose()?;
     let mut evaluator = Evaluator::prepare(&world, pinned, benchmark)?;
     evaluator.answer_rows(arguments.answers);
     let evaluation = evaluator.evaluate(&bytes, arguments.seed).context(name)?;
     stage.finish();
     let proof = evaluation.proof.clone();
     let file = match hotkey {
-        Some(hotkey) => hotkey.sign(proof),
+        Some(hotkey) => hotkey.sign_proof(proof),
         None => proof.into(),
     };
     write_atomic(&arguments.out, &file.to_bytes())?;

@@ -4,6 +4,7 @@ mod disclose;
 
 use crate::arguments::ProofAction;
 use crate::commands::evaluate::{proof_json, summary};
+use crate::commands::wallet;
 use crate::context::Context;
 use crate::exit::{Answer, is_refusal};
 use crate::output;
@@ -14,7 +15,6 @@ use dataforge_core::proof::{Disclosure, ProofFile, ScoreProof, StepRecord, Train
 use dataforge_core::spec::PinnedSpec;
 use dataforge_node::benchmarks;
 use dataforge_node::fs::{read_bounded, write_atomic};
-use dataforge_node::hotkey::Hotkey;
 use dataforge_node::specs::Specs;
 use serde_json::json;
 use std::path::Path;
@@ -46,7 +46,7 @@ pub(crate) fn run(context: &Context, action: &ProofAction) -> anyhow::Result<Ans
             refusal_as_answer(context, result, json!({}))
         }
         ProofAction::Sign { proof, hotkey, out } => {
-            let signed = Hotkey::read(hotkey)?.sign(read(proof)?);
+            let signed = wallet::signer(context, hotkey)?.sign_proof(read(proof)?);
             write_atomic(out.as_deref().unwrap_or(proof), &signed.to_bytes())?;
             let (digest, signer) = (signed.proof.digest(), signed.signer()?);
             match context.json {

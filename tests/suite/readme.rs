@@ -22,6 +22,9 @@ enum RunBy {
 /// In a folder with the golden epochs.
 const SETTLING: RunBy = RunBy::Test("settling/mod::the_commands_of_the_readme_work");
 
+/// On the development chain.
+const CHAIN: RunBy = RunBy::Test("chain/market::weights_reach_the_chain_and_incentives_follow");
+
 /// Each command of the README, continuation lines joined, with what runs it.
 const COMMANDS: &[(&str, RunBy)] = &[
     ("cargo run --release -- demo", RunBy::Test("demo::honest_data_is_paid_most")),
@@ -41,6 +44,16 @@ const COMMANDS: &[(&str, RunBy)] = &[
     ("dataforge settle explain 6ecd9e2d --epoch epochs/0", SETTLING),
     ("dataforge settle rebuild epochs", SETTLING),
     ("dataforge settle compare data/honest.jsonl data/copy.jsonl --spec date@1", RunBy::Here),
+    ("dataforge wallet new --wallet validator", CHAIN),
+    ("dataforge wallet show", CHAIN),
+    ("dataforge chain status", CHAIN),
+    ("dataforge chain register --netuid 12 --wallet validator", CHAIN),
+    ("dataforge chain serve --netuid 12 --wallet validator --address 203.0.113.7:8091", CHAIN),
+    ("dataforge chain metagraph --netuid 12", CHAIN),
+    ("dataforge chain journal init", CHAIN),
+    ("dataforge chain weights epochs/0 --netuid 12 --wallet validator --dry-run", CHAIN),
+    ("dataforge chain weights epochs/0 --netuid 12 --wallet validator", CHAIN),
+    ("dataforge chain journal show", CHAIN),
     (
         "dataforge simulate eval-specs/markets/scenarios/copy-public.toml",
         RunBy::Test("simulating::an_attack_is_shown_with_its_profit_and_bounds"),

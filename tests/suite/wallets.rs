@@ -178,7 +178,7 @@ fn a_listing_says_what_is_wrong() {
     private(&scratch, "wallets/w/hotkeys/good", &format!("{{{PUBLIC},{SEED}}}"));
     Answer::of(&mut wallet(&scratch, "show")).expect(0, &["good", "5CcyqxXnJucaCnQQvvUg5EPzj1uo"]);
     private(&scratch, "wallets/w/hotkeys/bad", "{");
-    scratch.file("wallets/w/hotkeys/open", format!("{{{PUBLIC},{SEED}}}")).exists();
+    let _ = scratch.file("wallets/w/hotkeys/open", format!("{{{PUBLIC},{SEED}}}"));
     Answer::of(&mut wallet(&scratch, "show"))
         .expect(1, &["w/bad", "is not a key", "w/open", "chmod 600"]);
     let json = Answer::of(&mut wallet(&scratch, "show --json")).expect(1, &[]).json();

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use crate::ids::{NetUid, Uid};
+use crate::ids::{MechanismId, NetUid, Uid};
 use crate::network::{Endpoint, Genesis};
 use crate::shapes::Difference;
 use crate::transport::Fault;
@@ -78,6 +78,9 @@ pub enum ChainError {
     /// There is no such subnet.
     #[error("the chain has no subnet {0}")]
     NoSubnet(NetUid),
+    /// The subnet has no such mechanism.
+    #[error("subnet {0} has no mechanism {1}, or there is no such subnet")]
+    NoMechanism(NetUid, MechanismId),
     /// The chain would refuse; nothing was signed.
     #[error("the chain would refuse this: {}", list_of(.0))]
     Refused(Vec<Refusal>),

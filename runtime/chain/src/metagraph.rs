@@ -183,8 +183,8 @@ impl View {
     /// A subnet, under one of its mechanisms.
     ///
     /// # Errors
-    /// [`ChainError::NoSubnet`]; [`ChainError::Nonsense`] where lists differ in length or are too
-    /// long.
+    /// [`ChainError::NoSubnet`], [`ChainError::NoMechanism`]; [`ChainError::Nonsense`] where lists
+    /// differ in length or are too long.
     pub async fn metagraph(
         &self,
         netuid: NetUid,
@@ -198,7 +198,10 @@ impl View {
                 self.call(API, "get_mechagraph", arguments).await?
             }
         };
-        let record = record.ok_or(ChainError::NoSubnet(netuid))?;
+        let record = record.ok_or(match mechanism.0 {
+            0 => ChainError::NoSubnet(netuid),
+            _ => ChainError::NoMechanism(netuid, mechanism),
+        })?;
         let schedule = self.schedule(netuid, record.tempo).await?;
         let netuid_key = [netuid.0.into()];
         let rules = Rules {

@@ -309,7 +309,9 @@ fn a_noted_head_shows_that_rows_were_cut_off() {
 /// The bytes of a document, and what its rows come to: whoever has written one can rely on it.
 #[test]
 fn documents_of_version_1_keep_their_meaning() {
-    let row = r#""genesis":"0x0101010101010101010101010101010101010101010101010101010101010101","netuid":7,"mechanism":0,"hotkey":"5C7LYpP2ZH3tpKbvVvwiVe54AapxErdPBbvkYhe6y9ZBkqWt""#;
+    let genesis = "01".repeat(32);
+    let hotkey = "5C7LYpP2ZH3tpKbvVvwiVe54AapxErdPBbvkYhe6y9ZBkqWt";
+    let row = format!(r#""genesis":"0x{genesis}","netuid":7,"mechanism":0,"hotkey":"{hotkey}""#);
     let text = format!(
         "{{\"format\":\"dataforge-journal\",\"version\":1,\"signed\":[\n\
          {{{row},\"epoch\":3,\"weights\":[[1,65535],[3,10]],\"version_key\":5,\

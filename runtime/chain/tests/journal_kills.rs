@@ -2,9 +2,9 @@
 //! of two vectors.
 //!
 //! A signature is a record in a file that only grows. It is written after the journal has given its
-//! permit, by up to two processes at once, each of which tries new vectors all the time. The moments
-//! of the kills come from a seed, which is printed and can be given; the system's own moments do
-//! not.
+//! permit, by up to two processes at once, each of which tries new vectors all the time. The
+//! moments of the kills come from a seed, which is printed and can be given; the system's own
+//! moments do not.
 #![allow(clippy::unwrap_used, reason = "a test stops where a step of it fails")]
 #![allow(clippy::disallowed_methods, reason = "the moments of kills are random")]
 

@@ -4,6 +4,7 @@ use crate::commands::chain::Stopped;
 use crate::commands::wallet::password::Interrupted;
 use anyhow::Error;
 use dataforge_chain::error::ChainError;
+use dataforge_chain::journal::JournalError;
 use dataforge_chain::wallet::WalletError;
 use dataforge_core::benchmark::BenchmarkError;
 use dataforge_core::bisect::WitnessError;
@@ -131,6 +132,9 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if let Some(error) = error.downcast_ref::<WalletError>() {
         return Some(wallet_code(error));
     }
+    if let Some(error) = error.downcast_ref::<JournalError>() {
+        return Some(if error.is_refusal() { NO } else { BAD_INPUT });
+    }
     if error.is::<Stopped>() || error.is::<Interrupted>() {
         return Some(STOPPED);
     }
@@ -150,7 +154,10 @@ fn chain_code(error: &ChainError) -> u8 {
         | ChainError::Invalid { .. }
         | ChainError::Failed { .. }
         | ChainError::Expired { .. } => NO,
-        ChainError::NoSubnet(_) | ChainError::OtherKey | ChainError::OtherChain { .. } => BAD_INPUT,
+        ChainError::NoSubnet(_)
+        | ChainError::NoMechanism(..)
+        | ChainError::OtherKey
+        | ChainError::OtherChain { .. } => BAD_INPUT,
         // A node that does not serve, serves another chain, or one that is not known here.
         _ => ENVIRONMENT,
     }

@@ -7,8 +7,8 @@ use super::subnet::{AN_EPOCH, Subnet, about, parts};
 
 /// A round of the beacon that was signed long ago, and its signature.
 const ROUND: u64 = 1000;
-const SIGNATURE: &str = "0xb44679b9a59af2ec876b1a6b1ad52ea9b1615fc3982b19576350f93447cb1125e342b73a8\
-                         dd2bacbe47e4b6b63ed5e39";
+const SIGNATURE: &str = "0xb44679b9a59af2ec876b1a6b1ad52ea9b1615fc3982b19576350f93447cb1125\
+                         e342b73a8dd2bacbe47e4b6b63ed5e39";
 
 const VALIDATORS: [&str; 3] = ["v0", "v1", "v2"];
 const MINERS: [&str; 5] = ["m0", "m1", "m2", "m3", "m4"];
@@ -22,6 +22,9 @@ fn weights_reach_the_chain_and_incentives_follow() {
         subnet.neuron(name, port, true);
     }
     let miners: Vec<_> = MINERS.iter().map(|name| subnet.neuron(name, 9000, false)).collect();
+    subnet.run(&["chain", "status"]).expect(0, &["runtime   424, with the expected shapes"]);
+    let wallets = subnet.run(&["wallet", "show"]);
+    assert!(VALIDATORS.iter().all(|name| wallets.out.contains(name)), "{wallets:?}");
     let metagraph = subnet.metagraph();
     assert_eq!(metagraph["neurons"].as_array().unwrap().len(), 8);
     assert_eq!(metagraph["neurons"][1]["axon"], "8.8.8.8:8092");
@@ -32,6 +35,9 @@ fn weights_reach_the_chain_and_incentives_follow() {
     let set = [65535, 40000, 20000, 10000, 5000];
     let weights: Vec<_> = miners.iter().copied().zip(set).collect();
     let epoch = subnet.settled(0, &weights);
+    let dry = send(&subnet, epoch.to_str().unwrap(), "v0", &["--dry-run"]);
+    assert_eq!(dry["method"], "set");
+    assert_eq!(dry["weights"].as_array().unwrap().len(), 5);
     for name in VALIDATORS {
         let sent = send(&subnet, epoch.to_str().unwrap(), name, &[]);
         assert_eq!(sent["receipt"]["call"], "SubtensorModule.set_weights");

@@ -1,8 +1,8 @@
 //! `cargo xtask ci`: every check that the tests do not make.
 //!
 //! All checks run even after one has failed, so that one run shows everything there is to mend.
-//! The kernels are rebuilt meanwhile, since much of that is one crate at a time; cargo's locks keep
-//! the folders whole that both use.
+//! The kernels are rebuilt meanwhile, and the development chain is built, since much of that is one
+//! crate at a time; cargo's locks keep the folders whole that both use.
 //! The tests are not run here: `.ci/run` runs them first.
 
 use std::io::Write;
@@ -36,12 +36,16 @@ pub(crate) fn run() -> anyhow::Result<()> {
         }
     };
     std::thread::scope(|scope| {
-        let kernels = scope.spawn(kernels);
+        let kernels = scope.spawn(|| {
+            // The chain is built even where a kernel differs: its tests follow.
+            let (kernels, chain) = (kernels(), chore(&["devchain", "build"]));
+            kernels.and(chain)
+        });
         for (name, check) in CHECKS {
             eprintln!("== {name}");
             note(*name, check());
         }
-        eprintln!("== kernels");
+        eprintln!("== kernels, development chain");
         let rebuilt = kernels.join();
         note("kernels", rebuilt.unwrap_or_else(|_| bail!("rebuilding the kernels panicked")));
     });
@@ -52,20 +56,29 @@ pub(crate) fn run() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The committed kernels are what their sources are built to. What is said of it is shown when it
-/// is done.
+/// The committed kernels are what their sources are built to.
 fn kernels() -> anyhow::Result<()> {
-    let mut check = Command::new(std::env::current_exe()?);
-    let check = check.args(["kernels", "--check"]).stdin(Stdio::null()).output();
-    let check = check.context("cannot start `cargo xtask kernels --check`")?;
-    std::io::stderr().write_all(&[check.stdout, check.stderr].concat())?;
-    ensure!(check.status.success(), "`cargo xtask kernels --check` failed ({})", check.status);
+    chore(&["kernels", "--check"])
+}
+
+/// Runs another chore. What is said of it is shown when it is done.
+fn chore(arguments: &[&str]) -> anyhow::Result<()> {
+    let name = format!("cargo xtask {}", arguments.join(" "));
+    let mut chore = Command::new(std::env::current_exe()?);
+    let said = chore.args(arguments).stdin(Stdio::null()).output();
+    let said = said.with_context(|| format!("cannot start `{name}`"))?;
+    std::io::stderr().write_all(&[said.stdout, said.stderr].concat())?;
+    ensure!(said.status.success(), "`{name}` failed ({})", said.status);
     Ok(())
 }
 
 /// The workspaces that are not the main one.
-const OTHERS: &[&str] =
-    &["fuzz/Cargo.toml", "guest-kernels/Cargo.toml", "tools/verifier/wasm/Cargo.toml"];
+const OTHERS: &[&str] = &[
+    "fuzz/Cargo.toml",
+    "guest-kernels/Cargo.toml",
+    "tests/devchain/Cargo.toml",
+    "tools/verifier/wasm/Cargo.toml",
+];
 
 /// Their locks are used long after the tests, some not before minutes of building.
 fn locks() -> anyhow::Result<()> {

@@ -7,6 +7,7 @@ mod bench;
 mod calibrate;
 mod ci;
 mod conformance;
+mod devchain;
 mod fuzz;
 mod kernels;
 mod matrix;
@@ -15,6 +16,7 @@ mod quality;
 mod report;
 mod sdk;
 mod sh;
+mod shapes;
 mod sides;
 mod tidy;
 mod venv;
@@ -43,6 +45,11 @@ enum Command {
     Calibrate(calibrate::Options),
     /// Check the pinned kernels against the field's references.
     Conformance(conformance::Options),
+    /// Compare what the program uses of a chain with a runtime's signatures or metadata.
+    ChainShapes(shapes::Options),
+    /// Build, run or remove a chain of our own, for tests.
+    #[command(subcommand)]
+    Devchain(devchain::Options),
     /// Train to the end beside PyTorch, at several operand widths, and compare the losses.
     Quality(quality::Options),
     /// Give hostile inputs to every decoder for a bounded time.
@@ -75,6 +82,8 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::run(&options),
         Command::Calibrate(options) => calibrate::run(&options),
         Command::Conformance(options) => conformance::run(&options),
+        Command::ChainShapes(options) => shapes::run(&options),
+        Command::Devchain(options) => devchain::run(&options),
         Command::Quality(options) => quality::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Report => report::run(),

@@ -15,7 +15,8 @@ use clap::Args;
 use crate::{sh, venv};
 
 /// The SDK.
-const PACKAGES: &[&str] = &["bittensor-core==0.1.5", "bittensor-drand==2.0.0"];
+const PACKAGES: &[&str] =
+    &["bittensor-core==0.1.5", "bittensor-drand==2.0.0", "bittensor-wallet==4.1.1"];
 
 /// The last SDK that hashes weights for the older commit–reveal. Apart: it wants another drand.
 const PACKAGES_OLDER: &[&str] = &["bittensor==10.3.0", "cyscale==0.8.0"];
@@ -39,6 +40,8 @@ pub(crate) struct Options {
 struct Peers {
     /// Our side.
     program: PathBuf,
+    /// Our side for key files.
+    key_files: PathBuf,
     /// Python with the SDK.
     sdk: PathBuf,
     /// Python with the older one.
@@ -53,7 +56,7 @@ struct Peers {
 /// One comparison of a kind.
 type Part = fn(&Peers) -> anyhow::Result<()>;
 
-const PARTS: &[Part] = &[timelock, commit_hash];
+const PARTS: &[Part] = &[timelock, commit_hash, keyfiles];
 
 /// Runs every part, up to the first difference.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
@@ -84,10 +87,18 @@ fn commit_hash(peers: &Peers) -> anyhow::Result<()> {
     peers.script(&mut Command::new(&peers.older), "commit_hash.py")
 }
 
+/// Key files, read both ways.
+fn keyfiles(peers: &Peers) -> anyhow::Result<()> {
+    let mut python = Command::new(&peers.sdk);
+    python.arg(script("keyfiles.py")).arg(&peers.key_files).arg(&peers.seed);
+    sh::print(sh::output(&mut python)?.trim())
+}
+
 impl Peers {
     fn new(seed: u64) -> anyhow::Result<Self> {
-        let build = ["build", "--locked", "--package", "dataforge-chain", "--example", "sdk_cases"];
-        sh::cargo(&build, &[])?;
+        let build = ["build", "--locked", "--package", "dataforge-chain"];
+        let examples = ["--example", "sdk_cases", "--example", "key_files"];
+        sh::cargo(&[&build[..], &examples].concat(), &[])?;
         let folder = sh::target().join("sdk");
         fs::create_dir_all(&folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
@@ -96,6 +107,7 @@ impl Peers {
         fs::write(&golden, "")?;
         Ok(Self {
             program: sh::target().join("debug/examples/sdk_cases"),
+            key_files: sh::target().join("debug/examples/key_files"),
             sdk: venv::made("sdk-venv", PACKAGES)?,
             older: venv::made("sdk-older-venv", PACKAGES_OLDER)?,
             fixed_world: fixed_world(&folder)?,

@@ -10,7 +10,8 @@
 //!
 //! ```json
 //! {"format":"dataforge-journal","version":1,"signed":[
-//! {"genesis":"0x…","netuid":1,"mechanism":0,"hotkey":"5…","epoch":7,"weights":[[0,65535],[3,21845]],"version_key":0,"salt":[1,2,3,4,5,6,7,8]}
+//! {"genesis":"0x…","netuid":1,"mechanism":0,"hotkey":"5…","epoch":7,
+//!  "weights":[[0,65535],[3,21845]],"version_key":0,"salt":[1,2,3,4,5,6,7,8]}
 //! ]}
 //! ```
 

@@ -102,25 +102,25 @@ pub(super) struct Row {
 impl Row {
     /// The digest of this row behind another.
     ///
-    /// Byte format: [`Hasher`] under the tag `dataforge journal row v1` over the digest before (32),
-    /// the genesis hash (32), the subnet (u16), the mechanism (u8), the key (32), the epoch (u64),
-    /// the version key (u64), the salt (8 × u16), the number of weights (u32), and each weight as
-    /// its uid (u16) and value (u16). Numbers have their least significant byte first.
+    /// Byte format: [`Hasher`] under the tag `dataforge journal row v1` over the digest before
+    /// (32), the genesis hash (32), the subnet (u16), the mechanism (u8), the key (32), the epoch
+    /// (u64), the version key (u64), the salt (8 × u16), the number of weights (u32), and each
+    /// weight as its uid (u16) and value (u16). Numbers have their least significant byte first.
     pub(super) fn digest(&self, before: JournalDigest) -> JournalDigest {
         let Slot { genesis, netuid, mechanism, hotkey, epoch } = self.intent.slot;
         let weights = self.weights_bytes();
         let count = u32::try_from(self.intent.vector.pairs().len()).unwrap_or(u32::MAX);
         let mut hasher = Hasher::new("dataforge journal row v1");
-        hasher.update(&before.0);
-        hasher.update(&genesis.0);
-        hasher.update(&netuid.0.to_le_bytes());
-        hasher.update(&[mechanism.0]);
-        hasher.update(&hotkey.0);
-        hasher.update(&epoch.to_le_bytes());
-        hasher.update(&self.intent.version_key.to_le_bytes());
-        hasher.update(&self.salt_bytes());
-        hasher.update(&count.to_le_bytes());
-        hasher.update(&weights);
+        hasher.update(before.0);
+        hasher.update(genesis.0);
+        hasher.update(netuid.0.to_le_bytes());
+        hasher.update([mechanism.0]);
+        hasher.update(hotkey.0);
+        hasher.update(epoch.to_le_bytes());
+        hasher.update(self.intent.version_key.to_le_bytes());
+        hasher.update(self.salt_bytes());
+        hasher.update(count.to_le_bytes());
+        hasher.update(weights);
         hasher.finish()
     }
 

@@ -11,8 +11,8 @@ use std::path::PathBuf;
 
 const CHAIN_HELP: &str = "\
 Nothing is signed unless the node serves the chain that was meant, has caught up, and its runtime's
-calls have the shapes that this program knows. Weights are signed under a journal: for one epoch, one
-vector, whatever restarts, second processes, clocks and reorganisations do.
+calls have the shapes that this program knows. Weights are signed under a journal: for one epoch,
+one vector, whatever restarts, second processes, clocks and reorganisations do.
 
 Examples:
   dataforge chain status --network finney

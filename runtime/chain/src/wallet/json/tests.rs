@@ -1,3 +1,5 @@
+//! Key files' text: what is read, what is written, and what is refused without quoting it.
+
 use super::*;
 
 /// The key of the seed of 32 bytes 01, as another implementation derives it.

@@ -93,8 +93,8 @@ fn sign_until_killed() {
     loop {
         // Time goes on: now and then, an epoch that nobody has signed for.
         let newest = signatures(&folder).iter().map(|(epoch, _)| *epoch).max().unwrap_or(0);
-        let epoch = newest + u64::from(random.next_u64() % 3 == 0);
-        let again = random.next_u64() % 2 == 0;
+        let epoch = newest + u64::from(random.next_u64().is_multiple_of(3));
+        let again = random.next_u64().is_multiple_of(2);
         let recorded = journal.recorded(&slot(epoch)).unwrap().filter(|_| again);
         let vector = match recorded {
             Some(permit) => permit.intent().vector.clone(),
@@ -140,7 +140,7 @@ fn a_hundred_kills_never_give_an_epoch_two_vectors() {
         let mut alive: Vec<_> = (0..processes).map(|_| signer(folder, random.next_u64())).collect();
         racing += u32::from(processes > 1);
         // Now and then the kill is while the journal is opened.
-        if random.next_u64() % 4 > 0 {
+        if !random.next_u64().is_multiple_of(4) {
             alive.iter_mut().for_each(wait_until_ready);
         }
         for process in &mut alive {

@@ -144,6 +144,24 @@ fn no_file_is_ever_replaced() {
 }
 
 #[test]
+fn of_many_at_once_one_makes_the_wallet() {
+    let world = World::new();
+    let made: Vec<_> = std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..8).map(|_| scope.spawn(|| world.make())).collect();
+        runs.into_iter().filter_map(|run| run.join().unwrap().ok()).collect()
+    });
+    assert_eq!(made.len(), 1);
+    let (cold, hotkey) = (made[0].coldkey.as_ref().unwrap(), made[0].hotkey.as_ref().unwrap());
+    let read = world.wallet.coldkey().unwrap().key(None).unwrap();
+    assert_eq!(
+        (read.public(), world.wallet.coldkey_account().unwrap()),
+        (cold.account, cold.account)
+    );
+    assert_eq!(world.wallet.hotkey_account(&hot()).unwrap(), hotkey.account);
+    assert_eq!(world.files().len(), 4);
+}
+
+#[test]
 fn a_hotkey_is_added_to_a_wallet_and_no_other_key_changes() {
     let world = World::new();
     world.make().unwrap();

@@ -136,3 +136,20 @@ fn sync_folder(folder: &Path) -> Result<(), WalletError> {
     let synced = File::open(folder).and_then(|handle| handle.sync_all());
     synced.map_err(WalletError::io("sync", folder))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_is_neither_replaced_nor_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        create(&path, b"mine").unwrap();
+        let error = create(&path, b"other").unwrap_err();
+        assert!(matches!(&error, WalletError::Exists(exists) if *exists == path), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), b"mine");
+        let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+    }
+}

@@ -62,6 +62,8 @@ impl Wallet {
         if let Some(name) = making.hotkey {
             places.push([self.hotkey_path(name), self.hotkey_public_path(name)]);
         }
+        // Told before a password's key is made. What keeps files from being replaced is that
+        // `file::create` never does.
         for path in places.into_iter().flatten() {
             if file::is_taken(&path)? {
                 return Err(WalletError::Exists(path));

@@ -2,7 +2,7 @@
 //!
 //! A signed transaction is the same bytes whichever node gets it, so it may be handed to another
 //! node when one breaks. It is never signed again here: what was signed is valid for
-//! [`MORTAL_BLOCKS`] blocks, and this module looks through each of them. Whoever wants another
+//! 64 blocks, and this module looks through each of them. Whoever wants another
 //! attempt makes it after the answer that the first one is void.
 
 use std::time::Duration;

@@ -59,8 +59,6 @@ pub struct Rules {
     pub kappa: u16,
     /// Blocks in which a newcomer is not replaced.
     pub immunity_period: u16,
-    /// Blocks after which one who sets no weights is not active.
-    pub activity_cutoff: u16,
     /// Whether anybody may register.
     pub registration_allowed: bool,
     /// What registering costs, in rao.
@@ -136,7 +134,6 @@ struct Record {
     max_weights_limit: u16,
     weights_version: u64,
     weights_rate_limit: u64,
-    activity_cutoff: u16,
     max_validators: u16,
     num_uids: u16,
     max_uids: u16,
@@ -218,7 +215,6 @@ impl View {
             max_uids: record.max_uids,
             kappa: record.kappa,
             immunity_period: record.immunity_period,
-            activity_cutoff: record.activity_cutoff,
             registration_allowed: record.registration_allowed,
             burn: record.burn,
             serving_rate_limit: self.stored("ServingRateLimit", netuid_key).await?,

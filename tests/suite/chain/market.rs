@@ -71,7 +71,7 @@ fn weights_reach_the_chain_and_incentives_follow() {
         let sent = send(&subnet, epoch.to_str().unwrap(), name, &["--method", "hashed"]);
         assert_eq!(sent["receipt"]["call"], "SubtensorModule.commit_weights");
         let reveal = ["chain", "reveal", "--epoch", "2", "--netuid", "1", "--wallet", name];
-        subnet.run(&reveal).expect(1, &["RevealTooEarly"]);
+        subnet.run(&reveal).expect(1, &["CommitBlockNotInRevealRange"]);
     }
     subnet.begin_epoch();
     for name in VALIDATORS {

@@ -76,6 +76,14 @@ pub(crate) struct Link {
     checked: Option<u32>,
 }
 
+impl Link {
+    /// What a library says of an answer, as our error.
+    pub(crate) fn nonsense(&self, what: &str, reason: &dyn std::fmt::Display) -> ChainError {
+        let (endpoint, what) = (self.endpoint.clone(), what.to_owned());
+        ChainError::Nonsense { endpoint, what, reason: reason.to_string() }
+    }
+}
+
 /// The chain at one block.
 #[derive(Clone)]
 pub struct View {
@@ -191,12 +199,8 @@ impl Client {
     /// The last final block, on the node that is connected.
     pub(crate) async fn view(&mut self) -> Result<View, ChainError> {
         let link = self.link().await?;
-        let nonsense = |reason: &dyn std::fmt::Display| ChainError::Nonsense {
-            endpoint: link.endpoint.clone(),
-            what: "its last final block".to_owned(),
-            reason: reason.to_string(),
-        };
-        let at = link.online.at_current_block().await.map_err(|error| nonsense(&error))?;
+        let at = link.online.at_current_block().await;
+        let at = at.map_err(|error| link.nonsense("its last final block", &error))?;
         let spec_version = at.spec_version();
         if link.checked != Some(spec_version) {
             let differences = shapes::differences(at.metadata_ref());

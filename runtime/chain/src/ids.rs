@@ -44,10 +44,6 @@ numbers! {
     MechanismId(u8);
     /// A neuron of a subnet. Another key may have it later.
     Uid(u16);
-    /// A block by its height: the first of a chain is 0.
-    BlockNumber(u32);
-    /// An amount of the chain's currency, in its smallest unit: 10^9 rao are one tao.
-    Rao(u64);
 }
 
 impl NetUid {
@@ -161,7 +157,6 @@ mod tests {
         assert_eq!(serde_json::to_string(&NetUid(7)).unwrap(), "7");
         assert_eq!("65535".parse(), Ok(Uid(u16::MAX)));
         assert!("65536".parse::<Uid>().is_err());
-        assert_eq!(Rao(5).to_string(), "5");
         assert_eq!(NetUid(3).index(MechanismId(2)), 8195);
     }
 }

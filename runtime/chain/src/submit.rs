@@ -1,11 +1,11 @@
 //! From a call to a block: signed once, handed over, and looked for until it is final or void.
 //!
 //! A signed transaction is the same bytes whichever node gets it, so it may be handed to another
-//! node when one breaks. It is never signed again here: what was signed is valid for
-//! 64 blocks, and this module looks through each of them. Whoever wants another
-//! attempt makes it after the answer that the first one is void.
+//! node when one breaks. It is never signed again here: what was signed is valid for 64 blocks, and
+//! this module looks through each of them. Whoever wants another attempt makes it after the answer
+//! that the first one is void.
 
-use std::time::Duration;
+use std::fmt::Display;
 
 use subxt::config::DefaultExtrinsicParamsBuilder;
 use subxt::dynamic::{self, Value};
@@ -167,7 +167,7 @@ impl Client {
 
     /// Hands a transaction to a node; to the next one, where one breaks before it says anything.
     async fn hand_over(&mut self, sent: &Sent) -> Result<(), ChainError> {
-        let mut tried = Tried::default();
+        let (mut tried, mut broke) = (Tried::default(), false);
         loop {
             let link = match self.link().await {
                 Ok(link) => link,
@@ -179,12 +179,15 @@ impl Client {
             };
             match link.transport.take_fault() {
                 Some(fault) => {
+                    broke = true;
                     let given_up = self.give_up(&mut tried, fault).await;
                     given_up.map_err(|error| sent.unknown(&error))?;
                 }
                 None => match refusal(&error) {
-                    // By the node that broke before it could say so.
                     Invalidity::Duplicate => return Ok(()),
+                    // The node that broke may have passed it on, so that it waits or is in a block
+                    // already. Whether it is, the blocks say.
+                    _ if broke => return Ok(()),
                     reason => {
                         return Err(ChainError::Invalid { call: sent.call.clone(), reason });
                     }
@@ -218,7 +221,7 @@ impl Client {
             } else if final_block >= sent.last {
                 return Err(self.void(sent).await);
             }
-            pause(self.patience.poll).await;
+            tokio::time::sleep(self.patience.poll).await;
         }
     }
 
@@ -232,11 +235,7 @@ impl Client {
     ) -> Result<u32, ChainError> {
         let final_block = self.view().await?.block();
         let link = self.link().await?;
-        let nonsense = |reason: &dyn std::fmt::Display| ChainError::Nonsense {
-            endpoint: link.endpoint.clone(),
-            what: "a block".to_owned(),
-            reason: reason.to_string(),
-        };
+        let nonsense = |reason: &dyn Display| link.nonsense("a block", reason);
         let hash_of = async |block: u32| {
             let hash = link.methods.chain_get_block_hash(Some(block.into())).await;
             hash.map_err(|error| nonsense(&error))
@@ -273,11 +272,7 @@ impl Client {
         position: usize,
     ) -> Result<Result<(), (String, String)>, ChainError> {
         let link = self.link().await?;
-        let nonsense = |reason: &dyn std::fmt::Display| ChainError::Nonsense {
-            endpoint: link.endpoint.clone(),
-            what: "a block's events".to_owned(),
-            reason: reason.to_string(),
-        };
+        let nonsense = |reason: &dyn Display| link.nonsense("a block's events", reason);
         let at = link.online.at_block(block).await.map_err(|error| nonsense(&error))?;
         let events = at.events().fetch().await.map_err(|error| nonsense(&error))?;
         for event in events.iter() {
@@ -332,10 +327,6 @@ impl Sent {
             }),
         }
     }
-}
-
-async fn pause(length: Duration) {
-    tokio::time::sleep(length).await;
 }
 
 /// The name of a failure, and what the chain's metadata says of it.

@@ -221,9 +221,17 @@ fn a_node_that_goes_is_followed_by_another() {
             *answer = Value::Null;
         }
     };
+    // The other one has it in a block by then, and calls it stale.
+    let stale = |request: &mut Value, answer: Option<&mut Value>| {
+        if let Some(answer) = answer.filter(|_| request["method"] == "author_submitExtrinsic") {
+            let data = "Transaction is outdated";
+            let error = json!({ "code": 1010, "message": "Invalid Transaction", "data": data });
+            *answer = json!({ "jsonrpc": "2.0", "id": request["id"], "error": error });
+        }
+    };
     let node = tampered_node(case.subnet.chain.url(), Box::new(goes));
-    let second = ["--endpoint", case.subnet.chain.url()];
-    let arguments = [case.weights("v"), second.to_vec()].concat();
+    let other = tampered_node(case.subnet.chain.url(), Box::new(stale));
+    let arguments = [case.weights("v"), vec!["--endpoint", &other]].concat();
     case.subnet.run_on(&node, &arguments).expect(0, &["set_weights"]);
     assert_eq!(case.signed(), 1);
 }

@@ -231,7 +231,9 @@ fn a_node_that_goes_is_followed_by_another() {
     };
     let node = tampered_node(case.subnet.chain.url(), Box::new(goes));
     let other = tampered_node(case.subnet.chain.url(), Box::new(stale));
-    let arguments = [case.weights("v"), vec!["--endpoint", &other]].concat();
-    case.subnet.run_on(&node, &arguments).expect(0, &["set_weights"]);
+    // The node that goes is the first of the two.
+    let arguments = [case.weights("v"), vec!["--endpoint", &node]].concat();
+    let answer = case.subnet.run_on(&other, &arguments);
+    answer.expect(0, &["set_weights", "a node does not serve"]);
     assert_eq!(case.signed(), 1);
 }

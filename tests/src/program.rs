@@ -53,14 +53,13 @@ fn binary() -> &'static Path {
 /// Builds the binary next to the running test binary and returns its path.
 fn build() -> PathBuf {
     let place = Place::of_this_test();
-    let status = Command::new(env!("CARGO"))
+    let status = cargo()
         // The whole workspace with its tests, although one binary is wanted: features are then
         // unified as they are for the tests, and no dependency is compiled a second time.
         .args(["build", "--workspace", "--tests", "--bin", "dataforge", "--profile"])
         .arg(place.profile())
         .arg("--target-dir")
         .arg(&place.target)
-        .current_dir(root())
         .status();
     assert!(
         status.as_ref().is_ok_and(std::process::ExitStatus::success),
@@ -68,6 +67,20 @@ fn build() -> PathBuf {
     );
     let name = format!("dataforge{}", std::env::consts::EXE_SUFFIX);
     place.target.join(&place.folder).join(name)
+}
+
+/// Cargo, without what the one that runs this test says of its package. Build scripts that watch
+/// such variables would run again, and all that depends on them be built again, for whoever asks.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_MANIFEST_") || text.starts_with("CARGO_PKG_") {
+            command.env_remove(name);
+        }
+    }
+    command.current_dir(root());
+    command
 }
 
 /// Where Cargo has put the running test: `<target>/<folder>/deps/suite-<hash>`.

@@ -22,9 +22,21 @@ pub(crate) fn cargo(args: &[&str], env: &[(&str, &str)]) -> anyhow::Result<()> {
     run(&cargo, args, env)
 }
 
+/// Takes from a command what cargo says of the package that it runs. Build scripts that watch such
+/// variables would run again, and all that depends on them be built again, for whoever asks.
+fn forget_package(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_MANIFEST_") || text.starts_with("CARGO_PKG_") {
+            command.env_remove(name);
+        }
+    }
+}
+
 /// Runs a program with these arguments and environment.
 pub(crate) fn run(program: &OsStr, args: &[&str], env: &[(&str, &str)]) -> anyhow::Result<()> {
     let mut command = Command::new(program);
+    forget_package(&mut command);
     command.args(args).envs(env.iter().copied()).current_dir(root());
     let name = Path::new(program).file_stem().unwrap_or(program).to_string_lossy();
     let shown = format!("{name} {}", args.join(" "));

@@ -3,6 +3,7 @@
 //! A target holds the oracle: what must be true of whatever a decoder accepts. What makes its input
 //! is here, so that neither can excuse the other.
 
+pub mod beacon;
 pub mod damage;
 pub mod many_rows;
 pub mod numbers;

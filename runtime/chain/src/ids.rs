@@ -55,6 +55,39 @@ impl NetUid {
     }
 }
 
+/// A chain's identity: the hash of its first block.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Genesis(pub [u8; 32]);
+
+impl fmt::Display for Genesis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "0x{}", hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for Genesis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl FromStr for Genesis {
+    type Err = GenesisError;
+
+    /// 64 hexadecimal digits, with or without `0x`.
+    fn from_str(text: &str) -> Result<Self, GenesisError> {
+        let mut bytes = [0; 32];
+        let digits = text.strip_prefix("0x").unwrap_or(text);
+        hex::decode_to_slice(digits, &mut bytes).map_err(|_| GenesisError(text.to_owned()))?;
+        Ok(Self(bytes))
+    }
+}
+
+/// No hash of a block.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no genesis hash of 64 hexadecimal digits")]
+pub struct GenesisError(String);
+
 /// The public key of an account: a hotkey, which acts, or a coldkey, which owns.
 ///
 /// Written as its address ([`crate::ss58`]); also read from 64 hexadecimal digits after `0x`.
@@ -158,5 +191,12 @@ mod tests {
         assert_eq!("65535".parse(), Ok(Uid(u16::MAX)));
         assert!("65536".parse::<Uid>().is_err());
         assert_eq!(NetUid(3).index(MechanismId(2)), 8195);
+    }
+
+    #[test]
+    fn a_genesis_hash_is_read_as_it_is_printed() {
+        let printed = "0x2f0555cc76fc2840a25a6ea3b9637146806f1f44b090c175ffde2a7e5ab36c03";
+        assert_eq!(printed.parse::<Genesis>().unwrap().to_string(), printed);
+        assert!("0x2f".parse::<Genesis>().is_err());
     }
 }

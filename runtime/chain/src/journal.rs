@@ -36,9 +36,8 @@ use std::path::{Path, PathBuf};
 use dataforge_core::hash::Digest as _;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AccountId, MechanismId, NetUid};
-use crate::network::Genesis;
-use crate::weights::WeightVector;
+use crate::ids::{AccountId, Genesis, MechanismId, NetUid};
+use crate::weight_vector::WeightVector;
 
 pub use document::DOCUMENT_BYTES_MAX;
 pub use file::FILE_BYTES_MAX;

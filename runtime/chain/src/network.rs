@@ -5,34 +5,7 @@ use std::str::FromStr;
 
 use subxt::rpcs::utils::url_is_secure;
 
-/// A chain's identity: the hash of its first block.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Genesis(pub [u8; 32]);
-
-impl fmt::Display for Genesis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "0x{}", hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for Genesis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
-    }
-}
-
-impl FromStr for Genesis {
-    type Err = NetworkError;
-
-    /// 64 hexadecimal digits, with or without `0x`.
-    fn from_str(text: &str) -> Result<Self, NetworkError> {
-        let mut bytes = [0; 32];
-        let digits = text.strip_prefix("0x").unwrap_or(text);
-        hex::decode_to_slice(digits, &mut bytes)
-            .map_err(|_| NetworkError::Genesis(text.to_owned()))?;
-        Ok(Self(bytes))
-    }
-}
+use crate::ids::{Genesis, GenesisError};
 
 /// The address of a node: `wss://`, or `ws://` on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,8 +51,8 @@ pub enum NetworkError {
     #[error("`{0}` is not encrypted; ws:// is for this machine alone, write wss://")]
     Insecure(String),
     /// No hash of a block.
-    #[error("`{0}` is no genesis hash of 64 hexadecimal digits")]
-    Genesis(String),
+    #[error(transparent)]
+    Genesis(#[from] GenesisError),
     /// No network of that name.
     #[error("no network `{0}`; there are finney, test and local")]
     Unknown(String),
@@ -144,12 +117,5 @@ mod tests {
             assert!(!name.parse::<Network>().unwrap().endpoints.is_empty());
         }
         assert_eq!("x".parse::<Network>().unwrap_err(), NetworkError::Unknown("x".into()));
-    }
-
-    #[test]
-    fn a_genesis_hash_is_read_as_it_is_printed() {
-        let printed = "0x2f0555cc76fc2840a25a6ea3b9637146806f1f44b090c175ffde2a7e5ab36c03";
-        assert_eq!(printed.parse::<Genesis>().unwrap().to_string(), printed);
-        assert!("0x2f".parse::<Genesis>().is_err());
     }
 }

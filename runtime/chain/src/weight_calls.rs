@@ -5,10 +5,9 @@ use subxt::dynamic::Value;
 
 use crate::client::Client;
 use crate::error::ChainError;
-use crate::ids::Uid;
+use crate::ids::{Genesis, Uid};
 use crate::journal::{Intent, Permit};
 use crate::metagraph::Metagraph;
-use crate::network::Genesis;
 use crate::submit::{Call, Receipt, Until};
 use crate::timelock::{self, COMMIT_REVEAL_VERSION, DrandRound, TimelockError, WeightsPayload};
 use crate::wallet::Keypair;

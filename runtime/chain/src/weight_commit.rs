@@ -3,9 +3,9 @@
 //! Subnets that use it are revealed by the validator itself, which must keep weights and salt until
 //! then; keeping them is not done here. [`timelock`](crate::timelock) needs no second step.
 
-use subxt::config::Hasher as _;
-use subxt::config::substrate::BlakeTwo256;
-use subxt::ext::codec::Encode as _;
+use blake2::digest::consts::U32;
+use blake2::{Blake2b, Digest as _};
+use parity_scale_codec::Encode as _;
 
 use crate::ids::{AccountId, MechanismId, NetUid, Uid};
 
@@ -39,6 +39,6 @@ impl Revealed<'_> {
         let index = self.netuid.index(self.mechanism);
         let uids: Vec<u16> = self.uids.iter().map(|uid| uid.0).collect();
         let revealed = (self.hotkey.0, index, uids, self.values, self.salt, self.version_key);
-        BlakeTwo256.hash(&revealed.encode()).0
+        Blake2b::<U32>::digest(revealed.encode()).into()
     }
 }

@@ -6,9 +6,8 @@ mod journal_steps;
 
 use std::fs;
 
-use dataforge_chain::ids::{AccountId, MechanismId, NetUid};
+use dataforge_chain::ids::{AccountId, Genesis, MechanismId, NetUid};
 use dataforge_chain::journal::{Head, Intent, Journal, JournalError, LEAP_MAX, Sent, Slot};
-use dataforge_chain::network::Genesis;
 use journal_steps::Outcome::{self, Behind, Conflict, Leap, Signed};
 use journal_steps::{Scratch, Step, Two, intent, outcome, slot};
 

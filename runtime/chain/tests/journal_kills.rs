@@ -15,10 +15,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use dataforge_chain::ids::{AccountId, MechanismId, NetUid, Uid};
+use dataforge_chain::ids::{AccountId, Genesis, MechanismId, NetUid, Uid};
 use dataforge_chain::journal::{Intent, Journal, JournalError, Slot};
-use dataforge_chain::network::Genesis;
-use dataforge_chain::weights::WeightVector;
+use dataforge_chain::weight_vector::WeightVector;
 use dataforge_core::hash::EpochSeed;
 use dataforge_core::random::SeedStream;
 

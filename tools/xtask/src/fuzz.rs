@@ -70,12 +70,14 @@ const TARGETS: &[Target] = &[
     target("events", 64, 8),
     target("guest", 16, 128),
     target("hotkey", 4, 4),
+    target("journal", 16, 4),
     target("locks", 16, 4),
     target("merkle", 4, 4),
     target("onnx", 64, 160),
     target("proof", 16, 4),
     target("rows", 4, 4),
     target("spec", 16, 4),
+    target("timelock", 6, 4),
     target("weights", 16, 8),
 ];
 

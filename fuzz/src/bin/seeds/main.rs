@@ -10,13 +10,16 @@ use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use dataforge_chain::ids::AccountId;
+use dataforge_chain::ids::{AccountId, Genesis, Uid};
+use dataforge_chain::journal::Journal;
+use dataforge_chain::timelock::{WeightsPayload, decrypt, encrypt};
 use dataforge_chain::wallet::Keypair;
 use dataforge_core::bisect::{Answer, List, Question};
 use dataforge_core::codec;
 use dataforge_core::proof::{ProofFile, ScoreProof, SignedOutline, Whose, row_tree};
 use dataforge_core::state::{Checkpoint, SavedTensor, state_root};
 use dataforge_evaluate::read_weights;
+use dataforge_fuzz::beacon;
 use dataforge_fuzz::small_model::{parameters, safetensors};
 use dataforge_node::artifacts::{ArtifactLock, Derivation};
 use dataforge_node::public_sets::{date_rows, icd_chapter_rows};
@@ -29,8 +32,18 @@ type Seed = (&'static str, String, Vec<u8>);
 
 fn main() {
     let folder = std::env::args_os().nth(1).map(PathBuf::from).expect("seeds FOLDER");
-    let seeds =
-        [files(), messages(), checkpoints(), keys(), weights(), artifacts(), small(), trees()];
+    let seeds = [
+        files(),
+        messages(),
+        checkpoints(),
+        keys(),
+        time_locked(),
+        signed(),
+        weights(),
+        artifacts(),
+        small(),
+        trees(),
+    ];
     for (target, name, bytes) in seeds.concat() {
         let folder = folder.join(target);
         fs::create_dir_all(&folder).expect("a folder can be made");
@@ -151,6 +164,48 @@ fn keys() -> Vec<Seed> {
     let file = format!(r#"{{{keys},{others}","ss58Address":"{address}","cryptoType":1}}"#);
     assert!(Keypair::parse(Path::new("seed"), file.as_bytes()).is_ok());
     vec![("hotkey", "key".to_owned(), file.into_bytes())]
+}
+
+/// A commit of weights, the weights, and the signature that opens it.
+fn time_locked() -> Vec<Seed> {
+    let weights = WeightsPayload {
+        hotkey: AccountId([1; 32]),
+        uids: vec![Uid(0), Uid(3)],
+        values: vec![65535, 21845],
+        version_key: 0,
+    };
+    let weights = weights.to_bytes();
+    let mut ones = |bytes: &mut [u8]| {
+        bytes.fill(1);
+        Ok(())
+    };
+    let commit = encrypt(&weights, beacon::ROUND, &mut ones).expect("it is short");
+    assert_eq!(decrypt(&commit, &beacon::signature()).as_ref(), Ok(&weights));
+    let commit = commit.as_bytes().to_vec();
+    let seeds =
+        [("commit", commit), ("weights", weights), ("signature", beacon::SIGNATURE.to_vec())];
+    seeds.map(|(name, bytes)| ("timelock", name.to_owned(), bytes)).to_vec()
+}
+
+/// A document of two rows.
+fn signed() -> Vec<Seed> {
+    let row = |epoch: u64| {
+        format!(
+            "{{\"genesis\":\"{}\",\"netuid\":1,\"mechanism\":0,\"hotkey\":\"{}\",\"epoch\":{epoch},\
+             \"weights\":[[0,65535],[3,21845]],\"version_key\":0,\"salt\":[1,2,3,4,5,6,7,8]}}",
+            Genesis([1; 32]),
+            AccountId([1; 32]),
+        )
+    };
+    let rows = [row(7), row(8)].join(",\n");
+    let text =
+        format!("{{\"format\":\"dataforge-journal\",\"version\":1,\"signed\":[\n{rows}\n]}}\n");
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let [file, journal] = ["document", "journal.db"].map(|name| folder.path().join(name));
+    fs::write(&file, &text).expect("a file can be written");
+    let mut journal = Journal::create(&journal).expect("a journal can be made");
+    assert_eq!(journal.import(&file).expect("the document is taken").added, 2);
+    vec![("journal", "two-rows".to_owned(), text.into_bytes())]
 }
 
 fn weights() -> Vec<Seed> {

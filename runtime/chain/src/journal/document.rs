@@ -25,7 +25,7 @@ use super::file::{folder_of, place};
 use super::row::{Row, Salt};
 use super::{Imported, Intent, Journal, JournalError, Slot};
 use crate::ids::{AccountId, MechanismId, NetUid, Uid};
-use crate::weights::WeightVector;
+use crate::weight_vector::WeightVector;
 
 /// The largest document that is read. Whatever a journal's file may have fits: see
 /// [`super::FILE_BYTES_MAX`].

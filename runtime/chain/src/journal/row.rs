@@ -6,9 +6,8 @@ use dataforge_core::hash::{Digest, Hasher};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Intent, Slot};
-use crate::ids::{AccountId, MechanismId, NetUid, Uid};
-use crate::network::Genesis;
-use crate::weights::WeightVector;
+use crate::ids::{AccountId, Genesis, MechanismId, NetUid, Uid};
+use crate::weight_vector::WeightVector;
 
 /// What a vector is committed to with by its hash: eight random numbers, which keep others from
 /// finding the weights by trying. Kept for ever, since the reveal must have the same.

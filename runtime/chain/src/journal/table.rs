@@ -9,8 +9,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use super::row::{JournalDigest, Kept, Row};
 use super::{JournalError, Newest, Sent, Slot};
-use crate::ids::{AccountId, MechanismId, NetUid};
-use crate::network::Genesis;
+use crate::ids::{AccountId, Genesis, MechanismId, NetUid};
 
 /// The columns of a row, in the order of [`numbered`].
 const COLUMNS: &str =

@@ -1,6 +1,6 @@
 //! What is encrypted: weights, and for whom they are.
 
-use subxt::ext::codec::{DecodeAll as _, Encode as _};
+use parity_scale_codec::{DecodeAll as _, Encode as _};
 
 use super::TimelockError;
 use crate::ids::{AccountId, Uid};

@@ -3,10 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use dataforge_chain::ids::{AccountId, MechanismId, NetUid, Uid};
+use dataforge_chain::ids::{AccountId, Genesis, MechanismId, NetUid, Uid};
 use dataforge_chain::journal::{Intent, Journal, JournalError, Salt, Slot};
-use dataforge_chain::network::Genesis;
-use dataforge_chain::weights::WeightVector;
+use dataforge_chain::weight_vector::WeightVector;
 use tempfile::TempDir;
 
 pub(crate) fn slot(epoch: u64) -> Slot {

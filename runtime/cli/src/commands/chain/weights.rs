@@ -13,7 +13,8 @@ use dataforge_chain::journal::{Intent, Journal, Permit, Sent, Slot};
 use dataforge_chain::metagraph::Metagraph;
 use dataforge_chain::submit::Receipt;
 use dataforge_chain::timelock::DrandRound;
-use dataforge_chain::weights::{Method, Prepared, WeightVector, prepare, refusals};
+use dataforge_chain::weight_vector::WeightVector;
+use dataforge_chain::weights::{Method, Prepared, prepare, refusals};
 use dataforge_node::epochs::{EpochFolder, EpochsError};
 use serde_json::json;
 

@@ -5,12 +5,16 @@
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tungstenite::stream::MaybeTlsStream;
 use tungstenite::{Message, WebSocket, connect};
 
-use crate::root;
+use crate::program::cargo;
+
+/// Where the chain has the time, `Timestamp.Now`.
+const CLOCK: &str = "0xf0c365c3cf59d671eb72da0e7a4113c49f1f0515f462cdcf84e0f1d6045dfcbb";
 
 /// A running chain; it ends with this value.
 pub struct Devchain {
@@ -30,9 +34,8 @@ impl Devchain {
     #[must_use]
     #[expect(clippy::unwrap_used, reason = "a harness that cannot work stops the test")]
     pub fn start() -> Self {
-        let mut node = Command::new(env!("CARGO"))
+        let mut node = cargo()
             .args(["xtask", "devchain", "start", "--port", "0"])
-            .current_dir(root())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -72,6 +75,21 @@ impl Devchain {
                 return answer["result"].take();
             }
         }
+    }
+
+    /// The seconds by which the chain's clock is behind this machine's.
+    ///
+    /// # Panics
+    ///
+    /// Where the chain has no clock.
+    #[expect(clippy::disallowed_methods, reason = "the program under test has this clock too")]
+    #[expect(clippy::unwrap_used, reason = "a harness that cannot work stops the test")]
+    pub fn age(&mut self) -> u64 {
+        let stored = self.ask("state_getStorage", json!([CLOCK]));
+        let bytes = hex::decode(stored.as_str().unwrap().trim_start_matches("0x")).unwrap();
+        let chain_ms = u64::from_le_bytes(bytes.try_into().unwrap());
+        let ours = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        ours.as_secs().saturating_sub(chain_ms / 1000)
     }
 
     /// Makes so many blocks.

@@ -15,7 +15,8 @@ use subxt::config::RpcConfigFor;
 use subxt::rpcs::LegacyRpcMethods;
 
 use crate::error::ChainError;
-use crate::network::{Endpoint, Genesis, Network};
+use crate::ids::Genesis;
+use crate::network::{Endpoint, Network};
 use crate::shapes;
 use crate::transport::{Fault, Transport};
 
@@ -32,7 +33,8 @@ pub struct Patience {
     pub pause: Duration,
     /// Between two looks for a transaction.
     pub poll: Duration,
-    /// The age of the last final block from which on a node counts as behind, in milliseconds.
+    /// The age of the last final block from which on a node counts as behind, in milliseconds: it
+    /// is not signed by, and not waited for.
     pub age_ms_max: u64,
 }
 
@@ -149,19 +151,22 @@ impl Client {
 
     /// A view to sign by: of a node that has caught up.
     pub(crate) async fn view_to_sign(&mut self) -> Result<View, ChainError> {
-        let (now_ms, age_ms_max) = (self.now_ms(), self.patience.age_ms_max);
-        self.read(async |view| {
-            let age_ms = now_ms.saturating_sub(view.time_ms().await?);
-            match age_ms > age_ms_max {
-                true => Err(ChainError::Behind {
-                    endpoint: view.endpoint.clone(),
-                    block: view.block(),
-                    age_ms,
-                }),
-                false => Ok(view.clone()),
+        let mut tried = Tried::default();
+        loop {
+            let read = self.read(async |view| Ok((view.clone(), view.time_ms().await?)));
+            let (view, time_ms) = read.await?;
+            match self.behind(&view, time_ms) {
+                Some(fault) => self.give_up(&mut tried, fault).await?,
+                None => return Ok(view),
             }
-        })
-        .await
+        }
+    }
+
+    /// Whether a view of a final block of this time is too old to be the chain's present.
+    pub(crate) fn behind(&self, view: &View, time_ms: u64) -> Option<Fault> {
+        let age_ms = self.now_ms().saturating_sub(time_ms);
+        let block = view.block();
+        (age_ms > self.patience.age_ms_max).then_some(Fault::Behind { block, age_ms })
     }
 
     /// The chain's identity, as the node says.

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use crate::ids::{MechanismId, NetUid, Uid};
-use crate::network::{Endpoint, Genesis};
+use crate::ids::{Genesis, MechanismId, NetUid, Uid};
+use crate::network::Endpoint;
 use crate::shapes::Difference;
 use crate::transport::Fault;
 
@@ -45,16 +45,6 @@ pub enum ChainError {
         expected: Genesis,
         /// The chain that it serves.
         found: Genesis,
-    },
-    /// A node that has not caught up says what was.
-    #[error("{endpoint} is behind: its last final block, {block}, is {} s old", age_ms / 1000)]
-    Behind {
-        /// The node.
-        endpoint: Endpoint,
-        /// Its last final block.
-        block: u32,
-        /// The block's age by this machine's clock, in milliseconds.
-        age_ms: u64,
     },
     /// The runtime is not the one that this program was written for.
     #[error(

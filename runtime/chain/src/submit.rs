@@ -203,37 +203,43 @@ impl Client {
         let mut tried = Tried::default();
         loop {
             let step = self.look(sent, &mut looked, &mut found).await;
-            let fault = self.link().await.ok().and_then(|link| link.transport.take_fault());
-            let final_block = match (step, fault) {
-                (Err(_), Some(fault)) => {
+            let broke = self.link().await.ok().and_then(|link| link.transport.take_fault());
+            let fault = match (step, broke) {
+                (Err(_), Some(fault)) => Some(fault),
+                (Err(error), None) => return Err(sent.unknown(&error)),
+                (Ok((view, time_ms)), _) => {
+                    if let Some(found) = &found {
+                        let finalized = found.block <= view.block();
+                        if finalized || until == Until::Included {
+                            return sent.receipt(found, finalized);
+                        }
+                    } else if view.block() >= sent.last {
+                        return Err(self.void(sent).await);
+                    }
+                    // Where no block is made any more, there is nothing to wait for.
+                    self.behind(&view, time_ms)
+                }
+            };
+            match fault {
+                Some(fault) => {
                     let given_up = self.give_up(&mut tried, fault).await;
                     given_up.map_err(|error| sent.unknown(&error))?;
-                    continue;
                 }
-                (Err(error), None) => return Err(sent.unknown(&error)),
-                (Ok(final_block), _) => final_block,
-            };
-            if let Some(found) = &found {
-                let finalized = found.block <= final_block;
-                if finalized || until == Until::Included {
-                    return sent.receipt(found, finalized);
-                }
-            } else if final_block >= sent.last {
-                return Err(self.void(sent).await);
+                None => tokio::time::sleep(self.patience.poll).await,
             }
-            tokio::time::sleep(self.patience.poll).await;
         }
     }
 
-    /// One look at the blocks up to the best one. Answers the number of the last final block, and
+    /// One look at the blocks up to the best one. Answers the last final block and its time, and
     /// forgets what was found in a block that is not the chain's any more.
     async fn look(
         &mut self,
         sent: &Sent,
         looked: &mut u32,
         found: &mut Option<Found>,
-    ) -> Result<u32, ChainError> {
-        let final_block = self.view().await?.block();
+    ) -> Result<(View, u64), ChainError> {
+        let view = self.view().await?;
+        let time_ms = view.time_ms().await?;
         let link = self.link().await?;
         let nonsense = |reason: &dyn Display| link.nonsense("a block", reason);
         let hash_of = async |block: u32| {
@@ -260,9 +266,9 @@ impl Client {
         }
         // What is looked through and is not final may be replaced.
         if found.is_none() {
-            *looked = (*looked).min(final_block.saturating_add(1)).max(sent.first);
+            *looked = (*looked).min(view.block().saturating_add(1)).max(sent.first);
         }
-        Ok(final_block)
+        Ok((view, time_ms))
     }
 
     /// Whether a transaction in a block succeeded; else the chain's name and words for why not.

@@ -37,6 +37,14 @@ pub enum Fault {
         /// What is wrong with it.
         reason: String,
     },
+    /// It has not caught up, or its chain stands still.
+    #[error("it is behind: its last final block, {block}, is {} s old", age_ms / 1000)]
+    Behind {
+        /// Its last final block.
+        block: u32,
+        /// The block's age by this machine's clock, in milliseconds.
+        age_ms: u64,
+    },
 }
 
 /// A connection to one node.

@@ -1,5 +1,6 @@
 //! `dataforge chain`: nodes that misbehave, and a real node with a chain of our own.
 
+mod forks;
 mod market;
 mod nodes;
 mod refusals;

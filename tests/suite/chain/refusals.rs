@@ -3,6 +3,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
 
 use dataforge_chain::ids::AccountId;
 use dataforge_tests::{Tamper, tampered_node};
@@ -11,14 +13,14 @@ use serde_json::{Value, json};
 use super::subnet::{AN_EPOCH, Subnet};
 
 /// A subnet with a validator and two miners, and an epoch that pays them.
-struct Case {
-    subnet: Subnet,
+pub(super) struct Case {
+    pub(super) subnet: Subnet,
     miners: [AccountId; 2],
     epoch: String,
 }
 
 impl Case {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut subnet = Subnet::start();
         subnet.neuron("v", 8091, true);
         let miners = [subnet.neuron("m0", 9000, false), subnet.neuron("m1", 9000, false)];
@@ -27,7 +29,7 @@ impl Case {
         Self { subnet, miners, epoch: epoch.to_str().unwrap().to_owned() }
     }
 
-    fn weights<'a>(&'a self, wallet: &'a str) -> Vec<&'a str> {
+    pub(super) fn weights<'a>(&'a self, wallet: &'a str) -> Vec<&'a str> {
         vec!["chain", "weights", &self.epoch, "--netuid", "1", "--wallet", wallet]
     }
 
@@ -119,12 +121,16 @@ fn what_the_chain_does_not_take_is_named() {
     };
     case.through(Box::new(stale), 1, &["it is stale"]);
     // Refused by the node's pool, in its words.
-    let refuses = |request: &mut Value, answer: Option<&mut Value>| {
-        if let Some(answer) = answer.filter(|_| request["method"] == "author_submitExtrinsic") {
+    let refuses = |request: &mut Value, answer: Option<&mut Value>| match answer {
+        None => {
+            swallow(request);
+        }
+        Some(answer) if request["swallowed"] == true => {
             let data = "Custom error: 6";
             let error = json!({ "code": 1010, "message": "Invalid Transaction", "data": data });
             *answer = json!({ "jsonrpc": "2.0", "id": request["id"], "error": error });
         }
+        Some(_) => {}
     };
     case.through(Box::new(refuses), 1, &["RateLimitExceeded (custom error 6)"]);
     // Sent twice: the second time it is there, and that is as good.
@@ -144,17 +150,17 @@ fn a_node_that_is_not_the_right_one_is_refused() {
     let url = case.subnet.chain.url().to_owned();
     let status = ["chain", "status", "--genesis", &"11".repeat(32)];
     case.subnet.run(&status).expect(3, &[&url, "serves another chain: its first block is 0x4545"]);
-    // The last of an option counts: this clock is of the year in which the chain begins.
-    let mut behind = case.weights("v");
-    behind.extend(["--tries", "1"]);
-    let answer = {
-        let mut command = dataforge_tests::dataforge();
-        command.env("DATAFORGE_HOME", case.subnet.scratch.path("home"));
-        command.env("HOME", case.subnet.scratch.path("user")).args(&behind);
-        command.args(["--network", "local", "--endpoint", &url]);
-        dataforge_tests::Answer::of(&mut command)
+    let slows = |request: &mut Value, answer: Option<&mut Value>| {
+        if answer.is_some() && request["method"] == "chain_getFinalizedHead" {
+            thread::sleep(Duration::from_secs(15));
+        }
     };
-    answer.expect(3, &["is behind: its last final block"]);
+    let node = tampered_node(&url, Box::new(slows));
+    let status = ["chain", "status", "--timeout", "5"];
+    let slow = "no answer to chain_getFinalizedHead within 5000 ms";
+    case.subnet.run_on(&node, &status).expect(3, &[&node, slow]);
+    let behind = [case.weights("v"), vec!["--max-age", "300"]].concat();
+    case.subnet.run(&behind).expect(3, &["is behind: its last final block"]);
     assert_eq!(case.signed(), 1, "the journal is written before the node is asked");
 }
 
@@ -183,12 +189,7 @@ fn an_upgrade_on_the_way_leaves_nothing_done() {
     let sent = Arc::new(AtomicBool::new(false));
     let blocks = Arc::new(Mutex::new(0_u64));
     let upgrades = move |request: &mut Value, answer: Option<&mut Value>| match answer {
-        None if request["method"] == "author_submitExtrinsic" => {
-            sent.store(true, Ordering::SeqCst);
-            request["method"] = json!("system_chain");
-            request["params"] = json!([]);
-            request["swallowed"] = json!(true);
-        }
+        None if swallow(request) => sent.store(true, Ordering::SeqCst),
         None if sent.load(Ordering::SeqCst) && request["method"] == "chain_getFinalizedHead" => {
             *blocks.lock().unwrap() += 1;
             request["asked"] = json!("dev_newBlock");
@@ -204,6 +205,36 @@ fn an_upgrade_on_the_way_leaves_nothing_done() {
         _ => {}
     };
     case.through(Box::new(upgrades), 3, &["changed its runtime from 424 to 425"]);
+}
+
+#[test]
+#[ignore = "needs Node.js and Debian's rustc-web"]
+fn a_chain_that_stands_still_is_not_waited_for() {
+    let mut case = Case::new();
+    // The transaction is lost, and nobody else sends one.
+    let lost = |request: &mut Value, answer: Option<&mut Value>| match answer {
+        None => {
+            swallow(request);
+        }
+        Some(answer) if request["swallowed"] == true => answer["result"] = json!(hash()),
+        Some(_) => {}
+    };
+    let node = tampered_node(case.subnet.chain.url(), Box::new(lost));
+    let max_age = (case.subnet.chain.age() + 20).to_string();
+    let weights = [case.weights("v"), vec!["--max-age", &max_age]].concat();
+    let said = ["set_weights", "was sent, and then: no node serves", "is behind: its last final"];
+    case.subnet.run_on(&node, &weights).expect(3, &said);
+}
+
+/// Keeps a transaction from the node, which is asked its name instead; whether this is one.
+fn swallow(request: &mut Value) -> bool {
+    let transaction = request["method"] == "author_submitExtrinsic";
+    if transaction {
+        request["swallowed"] = json!(true);
+        request["method"] = json!("system_chain");
+        request["params"] = json!([]);
+    }
+    transaction
 }
 
 /// A transaction's hash, as a node answers it.

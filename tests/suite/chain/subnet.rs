@@ -1,6 +1,7 @@
 //! A subnet on the development chain, with keys of our own.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use dataforge_chain::ids::AccountId;
 use dataforge_core::hash::HotkeyId;
@@ -14,17 +15,24 @@ const BALANCE: u64 = 1_000_000_000_000;
 /// What a validator has staked.
 const STAKE: u64 = 40_000_000_000_000;
 
+/// Seconds without a block after which the program gives up.
+const STANDSTILL: u64 = 300;
+
 /// Blocks from one epoch to the next, and one more.
 pub(super) const AN_EPOCH: u32 = 11;
 
 pub(super) struct Subnet {
     pub(super) chain: Devchain,
     pub(super) scratch: Scratch,
+    /// The chain's clock begins with its first block. Where it stands still, no test waits long.
+    max_age: String,
 }
 
 impl Subnet {
     pub(super) fn start() -> Self {
-        let subnet = Self { chain: Devchain::start(), scratch: Scratch::new() };
+        let mut chain = Devchain::start();
+        let max_age = (chain.age() + STANDSTILL).to_string();
+        let subnet = Self { chain, scratch: Scratch::new(), max_age };
         subnet.run(&["chain", "journal", "init"]).expect(0, &["made"]);
         subnet
     }
@@ -36,15 +44,21 @@ impl Subnet {
 
     /// As [`Self::run`], through another node.
     pub(super) fn run_on(&self, endpoint: &str, arguments: &[&str]) -> Answer {
+        Answer::of(&mut self.command(endpoint, arguments))
+    }
+
+    /// What [`Self::run_on`] runs.
+    pub(super) fn command(&self, endpoint: &str, arguments: &[&str]) -> Command {
         let mut command = dataforge();
         command.env("DATAFORGE_HOME", self.scratch.path("home"));
         command.env("HOME", self.scratch.path("user")).args(arguments);
         if arguments[0] == "chain" {
-            // The chain's clock begins with its first block.
             command.args(["--network", "local", "--endpoint", endpoint, "--tries", "1"]);
-            command.args(["--max-age", "1000000000"]);
+            if !arguments.contains(&"--max-age") {
+                command.args(["--max-age", &self.max_age]);
+            }
         }
-        Answer::of(&mut command)
+        command
     }
 
     /// The same, as one JSON object.

@@ -2,8 +2,8 @@
 
 use crate::arguments::wallet::WalletsFolder;
 use clap::{Args, Subcommand, ValueEnum};
-use dataforge_chain::ids::{AccountId, MechanismId, NetUid};
-use dataforge_chain::network::{Endpoint, Genesis};
+use dataforge_chain::ids::{AccountId, Genesis, MechanismId, NetUid};
+use dataforge_chain::network::Endpoint;
 use dataforge_chain::wallet::{HotkeyName, WalletName};
 use dataforge_core::hash::{MerkleRoot, SpecId};
 use std::net::SocketAddr;
@@ -57,7 +57,8 @@ pub(crate) struct Connection {
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) tries: u32,
 
-    /// The age in seconds from which on a node's last final block is too old to sign by.
+    /// The age in seconds from which on a node's last final block is too old to sign by, or to wait
+    /// for the next one.
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 300)]
     pub(crate) max_age: u64,
 }

@@ -1,8 +1,8 @@
 //! `cargo xtask ci`: every check that the tests do not make.
 //!
 //! All checks run even after one has failed, so that one run shows everything there is to mend.
-//! The kernels are rebuilt meanwhile, and the development chain is built, since much of that is one
-//! crate at a time; cargo's locks keep the folders whole that both use.
+//! The kernels are rebuilt and the development chain is built meanwhile, since much of that is one
+//! crate at a time; cargo's locks keep the folders whole that several use.
 //! The tests are not run here: `.ci/run` runs them first.
 
 use std::io::Write;
@@ -27,6 +27,10 @@ const CHECKS: &[Check] = &[
     ("report", report::run),
 ];
 
+/// Chores that run beside them: the committed kernels are what their sources are built to, and the
+/// tests that follow find a chain.
+const MEANWHILE: [[&str; 2]; 2] = [["kernels", "--check"], ["devchain", "build"]];
+
 pub(crate) fn run() -> anyhow::Result<()> {
     let mut failed = Vec::new();
     let mut note = |name, result: anyhow::Result<()>| {
@@ -36,33 +40,26 @@ pub(crate) fn run() -> anyhow::Result<()> {
         }
     };
     std::thread::scope(|scope| {
-        let kernels = scope.spawn(|| {
-            // The chain is built even where a kernel differs: its tests follow.
-            let (kernels, chain) = (kernels(), chore(&["devchain", "build"]));
-            kernels.and(chain)
-        });
+        let meanwhile = MEANWHILE.map(|chore| (chore, scope.spawn(move || run_chore(chore))));
         for (name, check) in CHECKS {
             eprintln!("== {name}");
             note(*name, check());
         }
-        eprintln!("== kernels, development chain");
-        let rebuilt = kernels.join();
-        note("kernels", rebuilt.unwrap_or_else(|_| bail!("rebuilding the kernels panicked")));
+        for (chore, thread) in meanwhile {
+            eprintln!("== {}", chore[0]);
+            let ran = thread.join();
+            note(chore[0], ran.unwrap_or_else(|_| bail!("waiting for a chore panicked")));
+        }
     });
     if !failed.is_empty() {
         bail!("failed: {}", failed.join(", "));
     }
-    eprintln!("== all {} checks passed", CHECKS.len() + 1);
+    eprintln!("== all {} checks passed", CHECKS.len() + MEANWHILE.len());
     Ok(())
 }
 
-/// The committed kernels are what their sources are built to.
-fn kernels() -> anyhow::Result<()> {
-    chore(&["kernels", "--check"])
-}
-
 /// Runs another chore. What is said of it is shown when it is done.
-fn chore(arguments: &[&str]) -> anyhow::Result<()> {
+fn run_chore(arguments: [&str; 2]) -> anyhow::Result<()> {
     let name = format!("cargo xtask {}", arguments.join(" "));
     let mut chore = Command::new(std::env::current_exe()?);
     let said = chore.args(arguments).stdin(Stdio::null()).output();

@@ -9,12 +9,16 @@ mod devchain;
 mod node;
 mod program;
 mod short;
+#[cfg(unix)]
+mod terminal;
 
 pub use answer::Answer;
 pub use devchain::Devchain;
 pub use node::{Fault, Tamper, faulty_node, tampered_node};
 pub use program::{dataforge, dataforge_on, root};
 pub use short::{SEED, Scratch, Short};
+#[cfg(unix)]
+pub use terminal::Terminal;
 
 use dataforge_core::proof::{ProofFile, ScoreProof};
 

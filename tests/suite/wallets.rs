@@ -185,3 +185,45 @@ fn a_listing_says_what_is_wrong() {
     assert!(!json.to_string().contains("0101010101"), "a secret is shown");
     Answer::of(&mut wallet(&scratch, "show --wallet other")).expect(2, &["no wallet other"]);
 }
+
+/// Runs `wallet new` at a terminal, which asks for a password.
+#[cfg(unix)]
+fn asked(scratch: &Scratch) -> dataforge_tests::Terminal {
+    let mut terminal = dataforge_tests::Terminal::run(wallet(scratch, "new --wallet owner"));
+    terminal.wait_for("A password for the coldkey: ");
+    assert!(!terminal.echoes());
+    terminal
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_typed_as_a_password_is_not_shown() {
+    let scratch = Scratch::new();
+    let mut terminal = asked(&scratch);
+    terminal.types(PASSWORD);
+    terminal.wait_for("The same password again: ");
+    terminal.types("another one");
+    let (code, shown) = terminal.end();
+    assert_eq!(code, Some(2), "{shown}");
+    assert!(shown.contains("the two passwords differ"), "{shown}");
+    assert!(!shown.contains(PASSWORD) && !shown.contains("another one"), "{shown}");
+    assert!(terminal.echoes(), "the terminal is as it was");
+    assert!(!scratch.path("wallets/owner").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn nobody_has_to_type_a_password() {
+    let scratch = Scratch::new();
+    let mut terminal = asked(&scratch);
+    terminal.interrupt();
+    let (code, shown) = terminal.end();
+    assert_eq!(code, Some(130), "{shown}");
+    assert!(shown.contains("no password was given; nothing was done"), "{shown}");
+    assert!(terminal.echoes(), "the terminal is as it was");
+    let mut terminal = asked(&scratch);
+    terminal.types("");
+    let (code, shown) = terminal.end();
+    assert_eq!(code, Some(2), "{shown}");
+    assert!(shown.contains("no password was given"), "{shown}");
+}

@@ -43,7 +43,7 @@ fuzz_target!(|document: &[u8]| {
     EMPTY.with_borrow_mut(|place| {
         let mut first = place.take().unwrap_or_else(Empty::new);
         let Some(exported) = first.taken(document) else {
-            assert_eq!(first.journal.head().expect("a journal").rows, 0);
+            assert_eq!(first.journal.head().expect("a journal").tip.rows, 0);
             *place = Some(first);
             return;
         };

@@ -19,8 +19,8 @@
 //! chained by digests, which shows a row that was altered, removed or moved, and an open journal
 //! notices when its file is replaced, or put back to what it was. What it deliberately does not do:
 //! - See, on opening, that the newest rows were cut off or an older copy was put in place. No file
-//!   can show that of itself: note [`Journal::head`] elsewhere, ask [`Journal::check_continues`],
-//!   and compare the newest epochs with what the chain has. Never restore a copy; import an export.
+//!   can show that of itself: note the [`Tip`] elsewhere, ask [`Journal::check_continues`], and
+//!   compare the newest epochs with what the chain has. Never restore a copy; import an export.
 //! - Keep out whoever may write to the file and knows this format: the digests have no secret.
 //! - Bind two journals: one key has one journal, on a disk of the machine itself, since file locks
 //!   of network disks cannot be relied upon.
@@ -31,10 +31,12 @@ mod row;
 mod store;
 mod table;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use dataforge_core::hash::Digest as _;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::ids::{AccountId, Genesis, MechanismId, NetUid};
 use crate::weight_vector::WeightVector;
@@ -125,20 +127,58 @@ pub struct Sent {
     pub block: u32,
 }
 
-/// How far the journal is: what to note elsewhere, and to compare with the chain.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Head {
+/// The last of some rows. Written `ROWS:DIGEST`, to be noted elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Tip {
     /// Rows.
     pub rows: u64,
     /// The digest of the last row, which commits to all before it; zeros where there is none.
     pub digest: JournalDigest,
+}
+
+impl Tip {
+    /// Before the first row.
+    const NONE: Self = Self { rows: 0, digest: JournalDigest::NONE };
+}
+
+impl fmt::Display for Tip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.rows, self.digest)
+    }
+}
+
+impl FromStr for Tip {
+    type Err = TipError;
+
+    fn from_str(text: &str) -> Result<Self, TipError> {
+        let read = || {
+            let (rows, digits) = text.split_once(':')?;
+            let mut digest = [0; 32];
+            hex::decode_to_slice(digits, &mut digest).ok()?;
+            Some(Self { rows: rows.parse().ok()?, digest: JournalDigest(digest) })
+        };
+        read().ok_or(TipError)
+    }
+}
+
+/// Not written as a journal's last row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("write ROWS:DIGEST, as a journal's last row was shown")]
+pub struct TipError;
+
+/// How far the journal is: what to note elsewhere, and to compare with the chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Head {
+    /// The last row.
+    #[serde(flatten)]
+    pub tip: Tip,
     /// The newest epoch of each key. Where the chain has weights or a commitment of a later one,
     /// rows are missing.
     pub newest: Vec<Newest>,
 }
 
 /// The newest epoch that has a row.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Newest {
     /// The chain, by the hash of its first block.
     pub genesis: String,
@@ -334,6 +374,12 @@ impl JournalError {
     /// Whether the answer is no, rather than that the journal cannot be used.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Conflict { .. } | Self::Behind { .. } | Self::Leap { .. })
+        matches!(
+            self,
+            Self::Conflict { .. }
+                | Self::Behind { .. }
+                | Self::Leap { .. }
+                | Self::RolledBack { .. }
+        )
     }
 }

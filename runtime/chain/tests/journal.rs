@@ -7,7 +7,9 @@ mod journal_steps;
 use std::fs;
 
 use dataforge_chain::ids::{AccountId, Genesis, MechanismId, NetUid};
-use dataforge_chain::journal::{Head, Intent, Journal, JournalError, LEAP_MAX, Sent, Slot};
+use dataforge_chain::journal::{
+    Intent, Journal, JournalError, LEAP_MAX, Sent, Slot, Tip, TipError,
+};
 use journal_steps::Outcome::{self, Behind, Conflict, Leap, Signed};
 use journal_steps::{Scratch, Step, Two, intent, outcome, slot};
 
@@ -168,7 +170,7 @@ fn not_imported(change: impl FnOnce(&mut serde_json::Value), mention: &str) {
     let error = other.import(&scratch.path("changed")).unwrap_err();
     assert!(matches!(error, JournalError::Document { .. }), "{error:?}");
     assert!(error.to_string().contains(mention), "{error}");
-    assert_eq!(other.head().unwrap().rows, 0);
+    assert_eq!(other.head().unwrap().tip.rows, 0);
 }
 
 #[test]
@@ -288,16 +290,19 @@ fn what_was_sent_is_noted_under_the_permit_of_this_journal() {
 fn a_noted_head_shows_that_rows_were_cut_off() {
     let scratch = Scratch::new();
     let mut journal = scratch.signed("j", &[1, 4]);
-    let (empty, noted) = (scratch.journal("empty").head().unwrap(), journal.head().unwrap());
-    assert_eq!((noted.rows, noted.newest.len(), noted.newest[0].epoch), (2, 1, 4));
-    let written = serde_json::to_string(&noted).unwrap();
-    assert_eq!(serde_json::from_str::<Head>(&written).unwrap(), noted);
+    let (empty, head) = (scratch.journal("empty").head().unwrap().tip, journal.head().unwrap());
+    let noted = head.tip;
+    assert_eq!((noted.rows, head.newest.len(), head.newest[0].epoch), (2, 1, 4));
+    assert_eq!(noted.to_string().parse(), Ok(noted));
+    for other in ["", "2", "2:", &format!("-{noted}"), &format!("{noted}0")] {
+        assert_eq!(other.parse::<Tip>(), Err(TipError), "{other}");
+    }
     assert_eq!(outcome(&mut journal, &intent(slot(5), 10)), Signed);
-    journal.check_continues(&noted).unwrap();
-    journal.check_continues(&empty).unwrap();
+    journal.check_continues(noted).unwrap();
+    journal.check_continues(empty).unwrap();
     for epochs in [&[][..], &[1], &[1, 4], &[1, 4, 5]] {
         let other = scratch.signed(&format!("{epochs:?}"), epochs);
-        let error = other.check_continues(&noted).unwrap_err();
+        let error = other.check_continues(noted).unwrap_err();
         let rows = epochs.len() as u64;
         let shown =
             matches!(error, JournalError::RolledBack { noted: 2, rows: r, .. } if r == rows);
@@ -324,7 +329,7 @@ fn documents_of_version_1_keep_their_meaning() {
     assert_eq!(journal.import(&document).unwrap().added, 2);
     // Computed by another program from the description of the bytes.
     let digest = "eb1a85043a8b97b962c2efba18df12650944d700bb5eaa330b2a9bcc41c76621";
-    assert_eq!(journal.head().unwrap().digest.to_string(), digest);
+    assert_eq!(journal.head().unwrap().tip.digest.to_string(), digest);
     journal.export(&scratch.path("again")).unwrap();
     assert_eq!(fs::read_to_string(scratch.path("again")).unwrap(), text);
 }

@@ -84,6 +84,6 @@ proptest! {
         }
         let [first, second] = &two.journals;
         prop_assert_eq!(first.head().unwrap(), second.head().unwrap());
-        prop_assert_eq!(first.head().unwrap().rows, model.signed.len() as u64);
+        prop_assert_eq!(first.head().unwrap().tip.rows, model.signed.len() as u64);
     }
 }

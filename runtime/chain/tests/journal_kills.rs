@@ -159,7 +159,7 @@ fn a_hundred_kills_never_give_an_epoch_two_vectors() {
         let permit = journal.recorded(&slot(*epoch)).unwrap().expect("what was signed is recorded");
         assert_eq!(permit.intent().vector, vector(*number), "epoch {epoch}");
     }
-    let (epochs, rows) = (by_epoch.len(), journal.head().unwrap().rows);
+    let (epochs, rows) = (by_epoch.len(), journal.head().unwrap().tip.rows);
     println!(
         "{kills} kills, {within} within a transaction, {racing} rounds of two processes: \
          {} signatures for {epochs} epochs, {rows} rows",

@@ -1,6 +1,7 @@
 //! `dataforge chain`: nodes that misbehave, and a real node with a chain of our own.
 
 mod forks;
+mod journals;
 mod market;
 mod nodes;
 mod refusals;

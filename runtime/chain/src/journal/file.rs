@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::JournalError;
 use super::store::Journal;
-use super::table::{Table, Tip, database, opening};
+use super::table::{Table, database, opening};
+use super::{JournalError, Tip};
 
 /// `DFJ1`, by which SQLite files of this kind are told from others.
 const APPLICATION_ID: i64 = 0x4446_4a31;

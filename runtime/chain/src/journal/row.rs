@@ -3,7 +3,7 @@
 use std::fmt;
 
 use dataforge_core::hash::{Digest, Hasher};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::{Intent, Slot};
 use crate::ids::{AccountId, Genesis, MechanismId, NetUid, Uid};
@@ -61,14 +61,6 @@ impl JournalDigest {
 impl Serialize for JournalDigest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for JournalDigest {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (text, mut bytes) = (String::deserialize(deserializer)?, [0; 32]);
-        hex::decode_to_slice(text, &mut bytes).map_err(serde::de::Error::custom)?;
-        Ok(Self(bytes))
     }
 }
 

@@ -11,8 +11,8 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::file::FileId;
 use super::row::{Row, Salt};
-use super::table::{Table, Tip, database};
-use super::{Entry, Head, Intent, JournalError, Permit, Sent, Slot, leap};
+use super::table::{Table, database};
+use super::{Entry, Head, Intent, JournalError, Permit, Sent, Slot, Tip, leap};
 
 /// The longest wait for another process.
 const WAIT_MAX: Duration = Duration::from_secs(3600);
@@ -131,20 +131,17 @@ impl Journal {
     /// # Errors
     /// Where the journal cannot be used.
     pub fn head(&self) -> Result<Head, JournalError> {
-        self.read(|table| {
-            let Tip { rows, digest } = table.tip()?;
-            Ok(Head { rows, digest, newest: table.newest_of_each()? })
-        })
+        self.read(|table| Ok(Head { tip: table.tip()?, newest: table.newest_of_each()? }))
     }
 
-    /// Refuses a journal that is not a later state of the one whose head was noted, or that very
+    /// Refuses a journal that is not a later state of the one whose tip was noted, or that very
     /// state. What was exported and imported into an empty journal is; what was merged is not.
     ///
     /// # Errors
     /// [`JournalError::RolledBack`]; others where the journal cannot be used.
-    pub fn check_continues(&self, noted: &Head) -> Result<(), JournalError> {
+    pub fn check_continues(&self, noted: Tip) -> Result<(), JournalError> {
         self.read(|table| {
-            if table.has(Tip { rows: noted.rows, digest: noted.digest })? {
+            if table.has(noted)? {
                 return Ok(());
             }
             let (path, rows) = (self.path.clone(), table.tip()?.rows);

@@ -8,24 +8,12 @@ use std::path::Path;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use super::row::{JournalDigest, Kept, Row};
-use super::{JournalError, Newest, Sent, Slot};
+use super::{JournalError, Newest, Sent, Slot, Tip};
 use crate::ids::{AccountId, Genesis, MechanismId, NetUid};
 
 /// The columns of a row, in the order of [`numbered`].
 const COLUMNS: &str =
     "number, genesis, netuid, mechanism, hotkey, epoch, weights, version_key, salt, digest";
-
-/// The last of some rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Tip {
-    pub(super) rows: u64,
-    pub(super) digest: JournalDigest,
-}
-
-impl Tip {
-    /// Before the first row.
-    pub(super) const NONE: Self = Self { rows: 0, digest: JournalDigest::NONE };
-}
 
 /// The rows of a database, whose file is named in errors.
 #[derive(Clone, Copy)]

@@ -3,6 +3,7 @@
 use crate::arguments::wallet::WalletsFolder;
 use clap::{Args, Subcommand, ValueEnum};
 use dataforge_chain::ids::{AccountId, Genesis, MechanismId, NetUid};
+use dataforge_chain::journal::Tip;
 use dataforge_chain::network::Endpoint;
 use dataforge_chain::wallet::{HotkeyName, WalletName};
 use dataforge_core::hash::{MerkleRoot, SpecId};
@@ -300,6 +301,11 @@ pub(crate) enum JournalAction {
         /// Only of this key.
         #[arg(long, value_name = "SS58")]
         hotkey: Option<AccountId>,
+
+        /// Refuse a journal that does not continue the one of which this was shown as the last row:
+        /// an older copy, or another machine's. Sign nothing with such a journal.
+        #[arg(long, value_name = "ROWS:DIGEST")]
+        since: Option<Tip>,
     },
     /// Write all that was signed as one JSON document.
     Export {

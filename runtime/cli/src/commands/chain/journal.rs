@@ -28,15 +28,16 @@ pub(super) fn run(context: &Context, action: &JournalAction) -> anyhow::Result<A
             let said = format!("made      {}", path.display());
             say(context, &json!({ "journal": path, "head": head }), &[said])
         }
-        JournalAction::Show { journal, hotkey } => {
+        JournalAction::Show { journal, hotkey, since } => {
             let journal = open(journal)?;
+            since.map_or(Ok(()), |noted| journal.check_continues(noted))?;
             let (head, mut entries) = (journal.head()?, journal.entries()?);
             entries.retain(|entry| hotkey.is_none_or(|hotkey| entry.hotkey == hotkey));
             let header = ["row", "epoch", "subnet", "mechanism", "hotkey", "weights", "sent"];
             let rows: Vec<_> = entries.iter().map(row).collect();
-            let digest = format!("digest    {} of {} rows", head.digest, head.rows);
+            let last = format!("last row  {}", head.tip);
             let table = output::table(&header, &rows);
-            say(context, &json!({ "head": head, "signed": entries }), &[digest, table])
+            say(context, &json!({ "head": head, "signed": entries }), &[last, table])
         }
         JournalAction::Export { journal, file } => {
             let journal = open(journal)?;

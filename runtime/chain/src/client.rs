@@ -38,6 +38,14 @@ pub struct Patience {
     pub age_ms_max: u64,
 }
 
+impl Patience {
+    /// Whether a view of a final block of this time is too old to be the chain's present.
+    pub(crate) fn behind(&self, view: &View, time_ms: u64, now_ms: u64) -> Option<Fault> {
+        let (block, age_ms) = (view.block(), now_ms.saturating_sub(time_ms));
+        (age_ms > self.age_ms_max).then_some(Fault::Behind { block, age_ms })
+    }
+}
+
 /// No pause is longer.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
@@ -151,22 +159,31 @@ impl Client {
 
     /// A view to sign by: of a node that has caught up.
     pub(crate) async fn view_to_sign(&mut self) -> Result<View, ChainError> {
-        let mut tried = Tried::default();
-        loop {
-            let read = self.read(async |view| Ok((view.clone(), view.time_ms().await?)));
-            let (view, time_ms) = read.await?;
-            match self.behind(&view, time_ms) {
-                Some(fault) => self.give_up(&mut tried, fault).await?,
-                None => return Ok(view),
-            }
-        }
+        self.read_to_sign(async |view| Ok(view.clone())).await
     }
 
-    /// Whether a view of a final block of this time is too old to be the chain's present.
-    pub(crate) fn behind(&self, view: &View, time_ms: u64) -> Option<Fault> {
-        let age_ms = self.now_ms().saturating_sub(time_ms);
-        let block = view.block();
-        (age_ms > self.patience.age_ms_max).then_some(Fault::Behind { block, age_ms })
+    /// As [`Client::read`], on a node that has caught up. What will be signed rests on this: a uid
+    /// that an older block has may be another key's by now.
+    ///
+    /// # Errors
+    /// As [`Client::read`]; a node that is behind does not serve.
+    pub async fn read_to_sign<T>(
+        &mut self,
+        what: impl AsyncFn(&View) -> Result<T, ChainError>,
+    ) -> Result<T, ChainError> {
+        let (mut tried, patience, clock) = (Tried::default(), self.patience, self.clock);
+        loop {
+            let read = self.read(async |view| {
+                match patience.behind(view, view.time_ms().await?, clock()) {
+                    Some(fault) => Ok(Err(fault)),
+                    None => what(view).await.map(Ok),
+                }
+            });
+            match read.await? {
+                Ok(value) => return Ok(value),
+                Err(fault) => self.give_up(&mut tried, fault).await?,
+            }
+        }
     }
 
     /// The chain's identity, as the node says.

@@ -31,7 +31,7 @@ impl Client {
         until: Until,
     ) -> Result<Receipt, ChainError> {
         let metagraph =
-            self.read(async |view| view.metagraph(netuid, MechanismId(0)).await).await?;
+            self.read_to_sign(async |view| view.metagraph(netuid, MechanismId(0)).await).await?;
         let (rules, mut refusals) = (&metagraph.rules, Vec::new());
         if !rules.registration_allowed {
             refusals.push(Refusal::RegistrationClosed);

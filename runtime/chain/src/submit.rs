@@ -1,4 +1,5 @@
-//! From a call to a block: signed once, handed over, and looked for until it is final or void.
+//! From a call to a block: signed once, handed over, and looked for until it is final or void, or
+//! until the chain stands still.
 //!
 //! A signed transaction is the same bytes whichever node gets it, so it may be handed to another
 //! node when one breaks. It is never signed again here: what was signed is valid for 64 blocks, and
@@ -217,7 +218,7 @@ impl Client {
                         return Err(self.void(sent).await);
                     }
                     // Where no block is made any more, there is nothing to wait for.
-                    self.behind(&view, time_ms)
+                    self.patience.behind(&view, time_ms, self.now_ms())
                 }
             };
             match fault {

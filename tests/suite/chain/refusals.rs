@@ -146,7 +146,7 @@ fn what_the_chain_does_not_take_is_named() {
 #[test]
 #[ignore = "needs Node.js and Debian's rustc-web"]
 fn a_node_that_is_not_the_right_one_is_refused() {
-    let case = Case::new();
+    let mut case = Case::new();
     let url = case.subnet.chain.url().to_owned();
     let status = ["chain", "status", "--genesis", &"11".repeat(32)];
     case.subnet.run(&status).expect(3, &[&url, "serves another chain: its first block is 0x4545"]);
@@ -161,7 +161,19 @@ fn a_node_that_is_not_the_right_one_is_refused() {
     case.subnet.run_on(&node, &status).expect(3, &[&node, slow]);
     let behind = [case.weights("v"), vec!["--max-age", "300"]].concat();
     case.subnet.run(&behind).expect(3, &["is behind: its last final block"]);
-    assert_eq!(case.signed(), 1, "the journal is written before the node is asked");
+    assert_eq!(case.signed(), 0, "what an older block says is not even recorded");
+    // Where another node has caught up, that one is asked.
+    let first = case.subnet.chain.ask("chain_getBlockHash", json!([1]));
+    let lags = move |request: &mut Value, answer: Option<&mut Value>| {
+        if let Some(answer) = answer.filter(|_| request["method"] == "chain_getFinalizedHead") {
+            answer["result"] = first.clone();
+        }
+    };
+    let node = tampered_node(&url, Box::new(lags));
+    let max_age = (case.subnet.chain.age() + 60).to_string();
+    let more = ["--endpoint", &node, "--max-age", &max_age];
+    let answer = case.subnet.run(&[case.weights("v"), more.to_vec()].concat());
+    answer.expect(0, &[&node, "is behind: its last final block, 1,", "set_weights"]);
 }
 
 #[test]

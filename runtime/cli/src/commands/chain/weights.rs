@@ -1,7 +1,7 @@
 //! Weights: what an epoch's settlement came to, under the journal's permit, onto the chain.
 
 use crate::arguments::{Method as Asked, Reveal, Weights};
-use crate::commands::chain::{journal, keys, metagraph, receipt_lines, until};
+use crate::commands::chain::{journal, keys, receipt_lines, until};
 use crate::context::Context;
 use crate::exit::Answer;
 use crate::output;
@@ -88,14 +88,11 @@ async fn plan(
 ) -> anyhow::Result<Plan> {
     let not_settled = || EpochsError::NotSettled { path: arguments.epoch.clone() };
     let report = EpochFolder::at(&arguments.epoch)?.report()?.ok_or_else(not_settled)?;
-    let metagraph = metagraph(client, &arguments.of).await?;
-    let slot = Slot {
-        genesis: client.genesis().await?,
-        netuid: arguments.of.subnet.netuid,
-        mechanism: arguments.of.mechanism,
-        hotkey,
-        epoch: report.epoch.0,
-    };
+    let (netuid, mechanism) = (arguments.of.subnet.netuid, arguments.of.mechanism);
+    let metagraph = client.read_to_sign(async |view| view.metagraph(netuid, mechanism).await);
+    let metagraph = metagraph.await?;
+    let slot =
+        Slot { genesis: client.genesis().await?, netuid, mechanism, hotkey, epoch: report.epoch.0 };
     let recorded = match journal {
         Some(journal) if arguments.recorded => journal.recorded(&slot)?,
         _ => None,
